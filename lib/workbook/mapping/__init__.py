@@ -1,0 +1,1 @@
+"""Source to destination: segments, types, cleaning rules and what is lost."""

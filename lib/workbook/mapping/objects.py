@@ -1,0 +1,234 @@
+"""The frozen objects of a mapping: segments with their requirements, and where each table and column goes."""
+
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from workbook import faces
+
+HOPS = ("source-target", "target-warehouse", "source-warehouse")
+SCOPES = ("in", "later", "out")
+# The name of a cleaning rule, or a rule with its options: {name: {option: value}}.
+CleanRule = str | ReadOnly[str, Any]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a segment's destination must meet, written before anything moves.
+
+    `hops` are to be proven by the validation; `losses` names the type and cleaning rules whose loss is accepted;
+    `similarity` is the least share (0 to 1) of equal rows on every hop.
+    """
+
+    hops: tuple[str, ...] = HOPS
+    losses: tuple[str, ...] = ()
+    similarity: float = 1.0
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """Where a column goes: its name and type rule in the warehouse, and the cleaning rules in the order they apply."""
+
+    name: str
+    warehouse_name: str
+    rule: str
+    clean: tuple[CleanRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dedupe:
+    """Rows that agree in the columns `by` after cleaning count as one; the first in the order of `keep_first_by` stays."""
+
+    by: tuple[str, ...]
+    keep_first_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Rows for which `where` is true go to the table of rejected rows under the name `name`.
+
+    `where` is a GoogleSQL condition over the cleaned columns by their warehouse names.
+    """
+
+    name: str
+    where: str
+
+
+@dataclass(frozen=True)
+class TableMap:
+    """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`."""
+
+    database: str
+    name: str
+    segment: str
+    warehouse_name: str
+    columns: tuple[ColumnMap, ...]
+    partition_by: str | None = None
+    cluster_by: tuple[str, ...] = ()
+    dedupe: Dedupe | None = None
+    reject: tuple[Reject, ...] = ()
+
+    @property
+    def path(self) -> tuple[str, str]:
+        """Database and name on the source."""
+        return self.database, self.name
+
+    @property
+    def rejected_name(self) -> str:
+        """The name of the table that holds the rows which cleaning set aside, in the raw dataset."""
+        return f"{self.warehouse_name}__rejected"
+
+    @cached_property
+    def column(self) -> ReadOnly[str, ColumnMap]:
+        """Columns by their source name."""
+        return {column.name: column for column in self.columns}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A named group of tables that moves together; those of the lowest `priority` move first."""
+
+    name: str
+    priority: int
+    scope: str  # in, later or out
+    tables: tuple[tuple[str, str], ...]
+    requirements: Requirements = Requirements()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Where everything goes: segments in order of priority, and tables by (database, name)."""
+
+    segments: tuple[Segment, ...]
+    tables: ReadOnly[tuple[str, str], TableMap] = field(default_factory=dict)
+
+    @cached_property
+    def in_scope(self) -> tuple[TableMap, ...]:
+        """The tables that move now, segment after segment in order of priority."""
+        ordered = sorted(
+            (segment for segment in self.segments if segment.scope == "in"), key=lambda segment: segment.priority
+        )
+        return tuple(self.tables[path] for segment in ordered for path in segment.tables)
+
+    @cached_property
+    def segment(self) -> ReadOnly[str, Segment]:
+        """Segments by name."""
+        return {segment.name: segment for segment in self.segments}
+
+    def requirements_of(self, path: tuple[str, str]) -> Requirements:
+        """What the destination of a table must meet."""
+        return self.segment[self.tables[path].segment].requirements
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "segments": [
+                {
+                    "name": segment.name,
+                    "priority": segment.priority,
+                    "scope": segment.scope,
+                    "requires": {
+                        "hops": list(segment.requirements.hops),
+                        "losses": list(segment.requirements.losses),
+                        "similarity": segment.requirements.similarity,
+                    },
+                    "tables": [_plain(self.tables[path]) for path in segment.tables],
+                }
+                for segment in self.segments
+            ]
+        }
+
+    def _repr_html_(self) -> str:
+        return faces.stack(
+            faces.boxes(
+                ("Segments", len(self.segments)),
+                ("Tables in scope", len(self.in_scope)),
+                ("Tables later or out", len(self.tables) - len(self.in_scope)),
+                ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
+            ),
+            faces.table(
+                [
+                    {
+                        "segment": segment.name,
+                        "priority": segment.priority,
+                        "scope": faces.badge(segment.scope),
+                        "tables": len(segment.tables),
+                        "hops": segment.requirements.hops,
+                        "losses": segment.requirements.losses or "none",
+                        "similarity": faces.percent(segment.requirements.similarity),
+                    }
+                    for segment in self.segments
+                ],
+                {
+                    "segment": "Segment",
+                    "priority": "Priority",
+                    "scope": "Scope",
+                    "tables": "Tables",
+                    "hops": "Hops to prove",
+                    "losses": "Losses accepted",
+                    "similarity": "Rows alike, at least",
+                },
+                caption="Segments and what their destination must meet",
+            ),
+            *(
+                faces.details(
+                    f"{segment.name}: {len(segment.tables)} tables",
+                    faces.table(
+                        [_shown(self.tables[path]) for path in segment.tables],
+                        {
+                            "table": "Table",
+                            "warehouse": "In the warehouse",
+                            "partition": "Partitioned by",
+                            "cluster": "Clustered by",
+                            "clean": "Cleaning",
+                        },
+                    ),
+                )
+                for segment in self.segments
+            ),
+        )
+
+
+def rule_name(rule: CleanRule) -> str:
+    """The name of a cleaning rule, written with options or without."""
+    return rule if isinstance(rule, str) else next(iter(rule))
+
+
+def _plain(table: TableMap) -> dict[str, Any]:
+    return {
+        "database": table.database,
+        "table": table.name,
+        "warehouse_name": table.warehouse_name,
+        "partition_by": table.partition_by,
+        "cluster_by": list(table.cluster_by),
+        "dedupe": table.dedupe and {"by": list(table.dedupe.by), "keep_first_by": list(table.dedupe.keep_first_by)},
+        "reject": [{"name": reject.name, "where": reject.where} for reject in table.reject],
+        "columns": [
+            {
+                "name": column.name,
+                "warehouse_name": column.warehouse_name,
+                "rule": column.rule,
+                "clean": [rule if isinstance(rule, str) else dict(rule) for rule in column.clean],
+            }
+            for column in table.columns
+        ],
+    }
+
+
+def _shown(table: TableMap) -> dict[str, object]:
+    cleaned = [
+        f"{column.name}: {' then '.join(rule_name(rule) for rule in column.clean)}"
+        for column in table.columns
+        if column.clean
+    ]
+    if table.dedupe:
+        cleaned.append(f"duplicates by {', '.join(table.dedupe.by)}")
+    cleaned += [f"rejected: {reject.name}" for reject in table.reject]
+    return {
+        "table": f"{table.database}.{table.name}",
+        "warehouse": table.warehouse_name,
+        "partition": table.partition_by or "",
+        "cluster": table.cluster_by,
+        "clean": "; ".join(cleaned),
+    }
