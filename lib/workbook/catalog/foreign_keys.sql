@@ -1,0 +1,9 @@
+-- Foreign-key columns with their actions. Parameter: the databases. MySQL 8.0 and later, MariaDB 10.6 and later.
+SELECT k.TABLE_SCHEMA AS `database`, k.TABLE_NAME AS `table`, k.CONSTRAINT_NAME AS name, k.COLUMN_NAME AS `column`,
+       k.REFERENCED_TABLE_SCHEMA AS parent_database, k.REFERENCED_TABLE_NAME AS parent_table,
+       k.REFERENCED_COLUMN_NAME AS parent_column, r.UPDATE_RULE AS on_update, r.DELETE_RULE AS on_delete
+FROM information_schema.KEY_COLUMN_USAGE AS k
+JOIN information_schema.REFERENTIAL_CONSTRAINTS AS r
+  ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
+WHERE k.REFERENCED_TABLE_NAME IS NOT NULL AND k.TABLE_SCHEMA IN %s
+ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION

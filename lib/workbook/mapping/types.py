@@ -1,0 +1,247 @@
+"""The type map: one table from MySQL columns to BigQuery types, first match wins, each rule with its loss and its encoding.
+
+Canonical encoding, version 1. Every value has one text that MySQL, GoogleSQL and Python agree on:
+
+- whole numbers, YEAR and BIT: decimal digits without leading zeros, a minus sign if negative;
+- DECIMAL: the same with a point, without trailing zeros or a trailing point;
+- FLOAT and DOUBLE: `mantissa p exponent`, value = mantissa × 2^exponent with 2^54 ≤ |mantissa| < 2^55, so that one bit of
+  difference shows (printed decimals differ between engines); 0 and -0 are `0`; a FLOAT is widened first;
+- DATE: days since 1970-01-01; DATETIME and TIMESTAMP (in UTC): microseconds since then; TIME: microseconds;
+- short text: its UTF-8 bytes; long text, JSON and ENUM or SET: see the table; bytes: lower-case hexadecimal, long bytes the
+  hexadecimal SHA-256 of their content.
+
+`exact` is the same for MySQL alone, where it can tell more: zero and partial dates, which BigQuery cannot hold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from workbook.catalog import Column
+from workbook.errors import Refused, UsageError
+
+ENCODING_VERSION = 1
+Loss = Literal["none", "representation", "value"]
+
+
+@dataclass(frozen=True)
+class TypeRule:
+    """One row of the type map. In the expressions `{c}` stands for the quoted column.
+
+    `extract` selects what goes into an Arrow array of type `arrow`; `exact`, `shared` (both MySQL) and `google` give the
+    canonical text, NULL for NULL; `proof` counts in MySQL the rows that would lose something (None: none can).
+    """
+
+    name: str
+    what: str
+    when: Callable[[Column, bool], bool]
+    warehouse_type: str
+    arrow: pa.DataType
+    extract: str
+    exact: str
+    shared: str
+    google: str
+    loss: Loss
+    loss_text: str
+    proof: str | None = None
+
+
+def _types(*names: str) -> Callable[[Column, bool], bool]:
+    return lambda column, emulated: column.data_type in names
+
+
+def _never(column: Column, emulated: bool) -> bool:
+    return False
+
+
+def _integer_digits(column: Column) -> int:
+    return (column.precision or 10) - (column.scale or 0)
+
+
+def _fits_numeric(column: Column, emulated: bool) -> bool:
+    return column.data_type == "decimal" and _integer_digits(column) <= 29 and (column.scale or 0) <= 9
+
+
+def _fits_bignumeric(column: Column, emulated: bool) -> bool:
+    # The emulator's engine holds 38 digits in all: there these columns travel as text.
+    return (
+        column.data_type == "decimal" and not emulated and _integer_digits(column) <= 38 and (column.scale or 0) <= 38
+    )
+
+
+# A date that BigQuery can hold: no zero part, a day that the month has, a year from 1 on.
+_VALID = "(YEAR({c}) > 0 AND MONTH({c}) > 0 AND DAY({c}) BETWEEN 1 AND DAY(LAST_DAY({c})))"
+_DAYS = f"IF({_VALID}, TO_DAYS({{c}}) - 719528, NULL)"
+_MICROS = f"IF({_VALID}, TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', {{c}}), NULL)"
+_TIME_MICROS = "((ABS(TIME_TO_SEC({c})) * 1000000 + MICROSECOND({c})) * IF({c} < CAST('00:00:00' AS TIME), -1, 1))"
+_WHOLE = "CAST({c} + 0 AS CHAR)"
+_BITS = "CAST(CAST({c} AS UNSIGNED) AS CHAR)"
+_DECIMAL = "IF(LOCATE('.', {c} + 0) > 0, TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0 AS CHAR))), CAST({c} + 0 AS CHAR))"
+_TEXT = "CONVERT({c} USING utf8mb4)"
+_LONG_TEXT = "SHA2(CONVERT({c} USING utf8mb4), 256)"
+_HEX = "LOWER(HEX({c}))"
+_LONG_BYTES = "SHA2({c}, 256)"
+
+_G_WHOLE = "CAST({c} AS STRING)"
+_G_NUMERIC = (
+    "IF(STRPOS(CAST({c} AS STRING), '.') > 0, RTRIM(RTRIM(CAST({c} AS STRING), '0'), '.'), CAST({c} AS STRING))"
+)
+
+
+def _float(dialect: Literal["mysql", "google"]) -> str:
+    """Mantissa and exponent of a double, exact: dividing by powers of two loses nothing.
+
+    LN may miss the exponent by one next to a power of two, so the mantissa is looked at and moved into its range. The
+    division is done in two halves because 2^-1128 is no double.
+    """
+    x = "CAST({c} AS DOUBLE)" if dialect == "mysql" else "{c}"
+    integer = "SIGNED" if dialect == "mysql" else "INT64"
+    text = "CHAR" if dialect == "mysql" else "STRING"
+    half = ("({k}) DIV 2" if dialect == "mysql" else "DIV({k}, 2)").replace("{k}", "{{k}}")
+    k = f"CAST(FLOOR(LN(ABS({x})) / LN(2)) - 54 AS {integer})"
+    half = half.replace("{{k}}", k)
+    m = f"CAST({x} / POW(2.0, {half}) / POW(2.0, {k} - {half}) AS {integer})"
+    down = f"{m} DIV 2" if dialect == "mysql" else f"DIV({m}, 2)"
+    pair = "CONCAT(CAST({m} AS {text}), 'p', CAST({k} AS {text}))"
+    low, high = str(2**54), str(2**55)
+    chosen = (
+        f"CASE WHEN {x} IS NULL THEN NULL WHEN {x} = 0 THEN '0'"
+        + (f" WHEN IS_NAN({x}) OR IS_INF({x}) THEN CAST({x} AS STRING)" if dialect == "google" else "")
+        + f" WHEN ABS({m}) >= {high} THEN "
+        + pair.replace("{m}", down).replace("{k}", f"({k} + 1)").replace("{text}", text)
+        + f" WHEN ABS({m}) < {low} THEN "
+        + pair.replace("{m}", f"{m} * 2").replace("{k}", f"({k} - 1)").replace("{text}", text)
+        + " ELSE "
+        + pair.replace("{m}", m).replace("{k}", k).replace("{text}", text)
+        + " END"
+    )
+    return chosen
+
+
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_LONG_TEXTS = ("tinytext", "text", "mediumtext", "longtext")
+_LONG_BINARIES = ("tinyblob", "blob", "mediumblob", "longblob")
+_GEOMETRIES = (
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geomcollection",
+    "geometrycollection",
+)
+_STAMP = pa.timestamp("us")
+_STAMP_UTC = pa.timestamp("us", tz="UTC")
+_NO_LOSS = "nothing is lost"
+_NO_ZERO = "zero, partial and impossible dates become NULL"
+
+RULES: tuple[TypeRule, ...] = (
+    TypeRule("unsigned-64", "BIGINT UNSIGNED", lambda c, e: c.data_type == "bigint" and c.unsigned, "NUMERIC",
+             pa.decimal128(20, 0), "{c} + 0", _WHOLE, _WHOLE, _G_NUMERIC, "none", _NO_LOSS),
+    TypeRule("integer", "TINYINT to BIGINT, signed or not", _types(*_INTEGERS), "INT64",
+             pa.int64(), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+    TypeRule("year", "YEAR", _types("year"), "INT64",
+             pa.int64(), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+    TypeRule("bits-64", "BIT(64)", lambda c, e: c.data_type == "bit" and (c.precision or 1) > 63, "NUMERIC",
+             pa.decimal128(20, 0), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_NUMERIC, "representation", "bits become a number"),
+    TypeRule("bits", "BIT(1) to BIT(63)", _types("bit"), "INT64",
+             pa.int64(), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_WHOLE, "representation", "bits become a number"),
+    TypeRule("numeric", "DECIMAL with up to 29 digits before and 9 after the point", _fits_numeric, "NUMERIC",
+             pa.decimal128(38, 9), "{c} + 0", _DECIMAL, _DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+    TypeRule("bignumeric", "DECIMAL with up to 38 digits before and 38 after the point", _fits_bignumeric, "BIGNUMERIC",
+             pa.decimal256(76, 38), "{c} + 0", _DECIMAL, _DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+    TypeRule("decimal-text", "any wider DECIMAL; on the local emulator any that needs BIGNUMERIC", _types("decimal"), "STRING",
+             pa.string(), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text"),
+    TypeRule("float", "FLOAT and DOUBLE", _types("float", "double"), "FLOAT64",
+             pa.float64(), "CAST({c} AS DOUBLE)", _float("mysql"), _float("mysql"), _float("google"), "none", _NO_LOSS),
+    TypeRule("date", "DATE", _types("date"), "DATE",
+             pa.date32(), _DAYS, "CAST({c} AS CHAR)", f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+    TypeRule("datetime", "DATETIME", _types("datetime"), "DATETIME",
+             _STAMP, _MICROS, "CAST({c} AS CHAR)", f"CAST({_MICROS} AS CHAR)",
+             "CAST(DATETIME_DIFF({c}, DATETIME '1970-01-01 00:00:00', MICROSECOND) AS STRING)",
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+    TypeRule("timestamp", "TIMESTAMP", _types("timestamp"), "TIMESTAMP",
+             _STAMP_UTC, _MICROS, "CAST({c} AS CHAR)", f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+    TypeRule("time-micros", "TIME", _types("time"), "INT64",
+             pa.int64(), _TIME_MICROS, "CAST({c} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
+             "representation", "the time becomes microseconds, so that negative and long times fit"),
+    TypeRule("text", "CHAR, VARCHAR, ENUM and SET", _types("char", "varchar", "enum", "set"), "STRING",
+             pa.string(), _TEXT, _TEXT, _TEXT, "{c}", "representation", "collation and length limit are not enforced"),
+    TypeRule("long-text", "TINYTEXT to LONGTEXT", _types(*_LONG_TEXTS), "STRING",
+             pa.large_string(), _TEXT, _LONG_TEXT, _LONG_TEXT, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
+    TypeRule("json-text", "JSON", _types("json"), "STRING",
+             pa.large_string(), "CAST({c} AS CHAR)", "SHA2(CAST({c} AS CHAR), 256)", "SHA2(CAST({c} AS CHAR), 256)",
+             "TO_HEX(SHA256({c}))", "none", "nothing is lost: the exact text; the rule `json` makes it JSON in the clean table"),
+    TypeRule("bytes", "BINARY and VARBINARY", _types("binary", "varbinary"), "BYTES",
+             pa.binary(), "{c}", _HEX, _HEX, "TO_HEX({c})", "none", _NO_LOSS),
+    TypeRule("long-bytes", "TINYBLOB to LONGBLOB, VECTOR", _types(*_LONG_BINARIES, "vector"), "BYTES",
+             pa.large_binary(), "{c}", _LONG_BYTES, _LONG_BYTES, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
+    TypeRule("geometry-bytes", "GEOMETRY and its family", _types(*_GEOMETRIES), "BYTES",
+             pa.large_binary(), "CAST({c} AS BINARY)", "SHA2(CAST({c} AS BINARY), 256)", "SHA2(CAST({c} AS BINARY), 256)",
+             "TO_HEX(SHA256({c}))", "representation", "MySQL's own form: four bytes SRID, little-endian, then WKB"),
+    # From here on: chosen by name in the mapping only.
+    TypeRule("bool", "TINYINT(1) that holds 0 and 1 alone", _never, "BOOL",
+             pa.bool_(), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)"),
+    TypeRule("time", "TIME from 00:00 to 23:59:59 alone", _never, "TIME",
+             pa.time64("us"), _TIME_MICROS, "CAST({c} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
+             "CAST(TIME_DIFF({c}, TIME '00:00:00', MICROSECOND) AS STRING)", "none", _NO_LOSS,
+             "{c} < CAST('00:00:00' AS TIME) OR {c} >= CAST('24:00:00' AS TIME)"),
+    TypeRule("temporal-text", "DATE, DATETIME, TIMESTAMP as text, zero dates included", _never, "STRING",
+             pa.string(), "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "{c}", "representation", "the date becomes text"),
+)  # fmt: skip
+
+# Which rules a person may choose for a column instead of the first match, by MySQL type.
+ALTERNATIVES = {
+    "bool": ("tinyint",),
+    "time": ("time",),
+    "temporal-text": ("date", "datetime", "timestamp"),
+    "decimal-text": ("decimal",),
+}
+
+
+def rule_for(column: Column, emulated: bool) -> TypeRule:
+    """The first rule that matches `column`; `emulated` where the warehouse is the local emulator.
+
+    Raises Refused for a type that no rule knows: there is no silent fallback.
+    """
+    for rule in RULES:
+        if rule.when(column, emulated):
+            return rule
+    raise Refused(
+        f"No rule of the type map knows the type {column.type} of column {column.name!r}.",
+        "It would have to be guessed what becomes of its values.",
+        "Leave the table out of scope in the mapping, or add a rule to mapping/types.py.",
+    )
+
+
+def rule_named(name: str, column: Column) -> TypeRule:
+    """The rule that a mapping names for `column`. Raises UsageError where there is none or it does not suit the type."""
+    for rule in RULES:
+        if rule.name == name:
+            if rule.when(column, False) or rule.when(column, True) or column.data_type in ALTERNATIVES.get(name, ()):
+                return rule
+            raise UsageError(
+                f"The mapping gives column {column.name!r} of type {column.type} the type rule {name!r}.",
+                f"That rule is for {rule.what}.",
+                "Take the rule away, or name one that suits; params/README.md lists them.",
+            )
+    raise UsageError(
+        f"The mapping names the type rule {name!r}.",
+        "There is no such rule, so the column would have no type.",
+        f"Name one of: {', '.join(rule.name for rule in RULES)}.",
+    )
+
+
+def markdown() -> str:
+    """The type map as a Markdown table, for the README."""
+    lines = ["| rule | MySQL | BigQuery | loss |", "| --- | --- | --- | --- |"]
+    for rule in RULES:
+        chosen = " (by name only)" if rule.when is _never else ""
+        lines.append(f"| `{rule.name}`{chosen} | {rule.what} | {rule.warehouse_type} | {rule.loss}: {rule.loss_text} |")
+    return "\n".join(lines)

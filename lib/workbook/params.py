@@ -1,0 +1,379 @@
+"""A params file becomes frozen settings; secrets stay references until a connection needs them."""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from workbook.errors import UsageError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def sandbox_folder() -> Path:
+    """The folder of the default sandbox: WORKBOOK_SANDBOX, or .sandbox in the checkout."""
+    return Path(os.environ.get("WORKBOOK_SANDBOX") or CHECKOUT / ".sandbox")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _MySQL(_Section):
+    url: str = Field(
+        description="`mysql://user@host:port`, or `sandbox:source` / `sandbox:target` for the running sandbox"
+    )
+    password: str | None = Field(
+        None, description="`env:NAME`, `file:PATH` or `secret-manager:projects/P/secrets/S`", repr=False
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_mysql_url(cls, url: str) -> str:
+        if url.startswith("sandbox:"):
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("mysql", "mariadb") or not parts.hostname or not parts.username:
+            raise ValueError("must look like mysql://user@host:3306")
+        if parts.path not in ("", "/") or parts.query:
+            raise ValueError("must end after the port; the databases are listed under source.databases")
+        _ = parts.port
+        return url
+
+
+class Source(_MySQL):
+    """Where the data comes from. The account needs SELECT, and what the README of params/ lists for each phase."""
+
+    databases: tuple[str, ...] = Field(description="the databases to move")
+
+    @field_validator("databases")
+    @classmethod
+    def _names_some(cls, databases: tuple[str, ...]) -> tuple[str, ...]:
+        system = {"mysql", "sys", "information_schema", "performance_schema", "_workbook"}
+        if not databases:
+            raise ValueError("names no database")
+        if bad := [name for name in databases if name.lower() in system]:
+            raise ValueError(f"names {bad[0]!r}, which belongs to the server itself")
+        if len(set(databases)) != len(databases):
+            raise ValueError("names a database twice")
+        return databases
+
+
+class Target(_MySQL):
+    """Cloud SQL for MySQL, or its stand-in."""
+
+    flavour: Literal["cloud-sql", "mysql"] = Field("cloud-sql", description="what the assessment compares with")
+
+
+class Warehouse(_Section):
+    """BigQuery, or its emulator when `endpoint` is given."""
+
+    project: str = Field(description="the Google Cloud project")
+    dataset: str = Field(description="the dataset of clean tables; the exact copy lands in `<dataset>_raw`")
+    location: str = Field("US", description="where the datasets are made")
+    endpoint: str | None = Field(
+        None, description="address of an emulator, or `sandbox:warehouse`; none: the real BigQuery"
+    )
+
+    @field_validator("project")
+    @classmethod
+    def _project(cls, project: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", project):
+            raise ValueError("must be 6 to 30 lower-case letters, digits and hyphens, a letter first")
+        return project
+
+    @field_validator("dataset")
+    @classmethod
+    def _dataset(cls, dataset: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_]{1,1000}", dataset):
+            raise ValueError("may hold letters, digits and underscores only")
+        return dataset
+
+    @property
+    def raw_dataset(self) -> str:
+        """The dataset of the exact copy, before cleaning."""
+        return f"{self.dataset}_raw"
+
+
+class Cdc(_Section):
+    """Change data capture."""
+
+    transport: Literal["direct", "pubsub"] = Field("direct", description="how changes travel")
+
+
+class Profile(_Section):
+    """How deeply the source is profiled."""
+
+    sample_above: int = Field(1_000_000, ge=1, description="tables with more rows than this are sampled")
+    sample_rows: int = Field(200_000, ge=1, description="rows read of a sampled table")
+
+
+class Bulk(_Section):
+    """How the bulk load runs."""
+
+    workers: int = Field(2, ge=1, le=32, description="parallel readers and writers")
+    chunk_rows: int = Field(200_000, ge=1, description="rows aimed at in a chunk, one transaction each")
+
+
+class Validate(_Section):
+    """How the copy is proven."""
+
+    workers: int = Field(2, ge=1, le=32, description="tables compared at once")
+    samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
+    show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
+
+
+class Settings(_Section):
+    """Everything a run needs to know, read once and never changed."""
+
+    environment: str = Field(description="a short name: it is part of the names of the runs")
+    source: Source
+    target: Target
+    warehouse: Warehouse
+    cdc: Cdc = Cdc()  # type: ignore[call-arg]
+    mapping: str | None = Field(
+        None, description="the mapping file, relative to the params file; none: generated beside the run"
+    )
+    profile: Profile = Profile()  # type: ignore[call-arg]
+    bulk: Bulk = Bulk()  # type: ignore[call-arg]
+    validate_: Validate = Field(Validate(), alias="validate")  # type: ignore[call-arg]
+    folder: Path = Field(Path(), exclude=True, repr=False)
+
+    @field_validator("environment")
+    @classmethod
+    def _short_name(cls, environment: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", environment):
+            raise ValueError("must be lower-case letters, digits and hyphens, at most 31")
+        return environment
+
+    @model_validator(mode="after")
+    def _source_is_not_target(self) -> "Settings":
+        if self.source.url == self.target.url:
+            raise ValueError("source and target are the same server")
+        return self
+
+    @property
+    def mapping_path(self) -> Path | None:
+        """The mapping file, absolute; None where it is to be generated beside the run."""
+        return None if self.mapping is None else (self.folder / self.mapping).resolve()
+
+    def sha256(self) -> str:
+        """A hash of the settings, for run.json; passwords that stand in a URL are left out of it."""
+        return hashlib.sha256(json.dumps(masked(self.model_dump(mode="json")), sort_keys=True).encode()).hexdigest()
+
+
+def masked(value: Any) -> Any:
+    """`value` with the password of every URL replaced by ***."""
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", value)
+    return value
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in a params file, with `overrides` (dotted key → value) laid over it.
+
+    Raises UsageError for a missing or malformed file, an unknown key, a wrong value.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no params file {path}.",
+            "It says which servers to use.",
+            "Name an existing file with -p; params/README.md explains its keys.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The params file {path} cannot be read: {error}",
+            "It says which servers to use.",
+            "Mend the file, then try again.",
+        ) from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" at line {place.line + 1}, column {place.column + 1}" if place else ""
+        raise UsageError(
+            f"The params file {path} is not YAML{where}: {getattr(error, 'problem', 'unreadable')}.",
+            "Nothing of it can be trusted.",
+            "Mend that line; params/README.md shows a whole file.",
+        ) from None
+    return from_values(content, path.resolve().parent, str(path), overrides)
+
+
+def from_values(content: Any, folder: Path, origin: str, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from plain values; relative paths are relative to `folder`, messages name `origin`."""
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{origin} holds no keys.", "It says which servers to use.", "params/README.md shows a whole file."
+        )
+    content = json.loads(json.dumps(content, default=str))
+    for key, value in (overrides or {}).items():
+        _lay_over(content, key, value)
+    try:
+        return Settings.model_validate({**content, "folder": folder})
+    except ValidationError as error:
+        raise _explained(error, origin) from None
+
+
+def override(text: str) -> tuple[str, Any]:
+    """`key=value` of --set: a dotted key and its value, read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", key.strip()):
+        raise UsageError(
+            f"--set {text!r} is not key=value.",
+            "It cannot be laid over the params.",
+            "Write for example --set bulk.workers=4.",
+        )
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        return key.strip(), value
+
+
+def _lay_over(content: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        inner = content.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(
+                f"--set {key}: {part} holds a value, not keys.",
+                "It cannot be laid over the params.",
+                "Name a key that params/README.md lists.",
+            )
+        content = inner
+    content[last] = value
+
+
+def _explained(error: ValidationError, origin: str) -> UsageError:
+    """The first thing pydantic found, in our words, with the nearest known key where a key is unknown."""
+    lines, todo = [], "Mend it; params/README.md lists every key with its type and default."
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(problem["loc"][:-1]), n=1, cutoff=0.5)
+            lines.append(f"unknown key {where}" + (f" (did you mean {near[0]}?)" if near else ""))
+        elif problem["type"] == "missing":
+            lines.append(f"{where} is missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message[0].lower()}{message[1:]}")
+    return UsageError(
+        f"{origin}: {'; '.join(lines)}.", "A key that is not understood would silently change nothing.", todo
+    )
+
+
+def _known_keys(path: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items() if name != "folder"]
+
+
+def sandbox_state(what: str) -> dict[str, Any]:
+    """The state of the running default sandbox. Raises UsageError where none is up."""
+    path = sandbox_folder() / "state.json"
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise UsageError(
+            f"The params name {what}, but no sandbox is up.",
+            "There is no server to work with.",
+            "Start one with `workbook sandbox up` (or `make lab`), or name your own servers in a params file.",
+        ) from None
+    return state
+
+
+def mysql_address(section: _MySQL, folder: Path) -> tuple[str, int, str, str]:
+    """Host, port, user and password of a MySQL section. The only place where a password becomes plain text.
+
+    Raises UsageError where a secret is missing or the reference has no known form.
+    """
+    url = section.url
+    if url.startswith("sandbox:"):
+        role = url.removeprefix("sandbox:")
+        state = sandbox_state(url)
+        if role not in ("source", "target"):
+            raise UsageError(
+                f"{url!r} is no server of the sandbox.",
+                "There is nothing to connect to.",
+                "Write sandbox:source or sandbox:target.",
+            )
+        url = state[role]["url"]
+    parts = urlsplit(url)
+    password = unquote(parts.password or "")
+    if section.password is not None:
+        password = secret(section.password, folder)
+    elif password and parts.hostname not in _LOOPBACK:
+        raise UsageError(
+            f"The URL of {parts.hostname} holds a password.",
+            "It would stand in the params file, in shell histories and in backups of both.",
+            "Take it out of the URL and give it as `password: env:NAME`, `file:PATH` or `secret-manager:…`.",
+        )
+    return parts.hostname or "", parts.port or 3306, unquote(parts.username or ""), password
+
+
+def secret(reference: str, folder: Path) -> str:
+    """The secret behind a reference: env:NAME, file:PATH (relative to `folder`) or secret-manager:projects/P/secrets/S."""
+    scheme, _, rest = reference.partition(":")
+    why = "The password is needed to connect."
+    if scheme == "env":
+        value = os.environ.get(rest)
+        if value is None:
+            raise UsageError(
+                f"The environment variable {rest} is not set.",
+                why,
+                f"Set {rest} before the run, or point the reference elsewhere.",
+            )
+        return value
+    if scheme == "file":
+        try:
+            return (folder / rest).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise UsageError(
+                f"The secret file {rest} cannot be read: {error.strerror}.",
+                why,
+                "Create it, readable by you alone, or point the reference elsewhere.",
+            ) from None
+    if scheme == "secret-manager":
+        return _from_secret_manager(rest)
+    raise UsageError(
+        "A password in the params is not a reference.",
+        "Passwords never stand in a params file.",
+        "Write env:NAME, file:PATH or secret-manager:projects/P/secrets/S.",
+    )
+
+
+def _from_secret_manager(name: str) -> str:
+    try:
+        from google.cloud import secretmanager
+    except ImportError:
+        raise UsageError(
+            f"The secret {name} is in Secret Manager, whose client is not installed.",
+            "The password is needed to connect.",
+            "Install it with: pip install 'migration-workbook[gcp]'",
+        ) from None
+    try:
+        version = name if "/versions/" in name else f"{name}/versions/latest"
+        return secretmanager.SecretManagerServiceClient().access_secret_version(name=version).payload.data.decode()
+    except Exception as error:
+        raise UsageError(
+            f"The secret {name} cannot be read from Secret Manager: {type(error).__name__}.",
+            "The password is needed to connect.",
+            "Check its name and that this account may access it (roles/secretmanager.secretAccessor).",
+        ) from None

@@ -1,0 +1,154 @@
+"""A plan is a list of steps, each with its undo; apply is the only place that carries one out."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import pymysql
+
+from workbook import faces
+from workbook.errors import Refused
+from workbook.progress import Progress
+from workbook.servers import SESSION_SQL_MODE, Server, Session
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement for the target: what it is about, and the statement that takes it back.
+
+    `settings` are session variables that must hold while the statement runs (sql_mode, character sets of code).
+    A destructive step (it takes away what was there before) is applied only with consent that names its object.
+    """
+
+    kind: str
+    name: str
+    statement: str
+    undo: str | None
+    settings: tuple[tuple[str, str], ...] = ()
+    database: str | None = None
+    destructive: bool = False
+
+    @property
+    def object(self) -> str:
+        """Kind and name, as messages and consents write it."""
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that is not carried over, or carried over changed, and why. `expected` where a rule says so."""
+
+    kind: str
+    name: str
+    why: str
+    expected: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a phase in order, and what they leave out."""
+
+    phase: str
+    steps: tuple[Step, ...]
+    left: tuple[Left, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "steps": [{**asdict(step), "settings": dict(step.settings)} for step in self.steps],
+            "left": [asdict(item) for item in self.left],
+        }
+
+    def _repr_html_(self) -> str:
+        counts: dict[str, int] = {}
+        for step in self.steps:
+            counts[step.kind] = counts.get(step.kind, 0) + 1
+        return faces.stack(
+            faces.boxes(("Steps", len(self.steps)), *counts.items(), ("Left out or changed", len(self.left))),
+            faces.table(
+                [
+                    {
+                        "kind": step.kind,
+                        "name": step.name,
+                        "statement": faces.details("SQL", faces.code(step.statement)),
+                    }
+                    for step in self.steps
+                ],
+                {"kind": "Kind", "name": "Name", "statement": "Statement"},
+                caption="Steps in order",
+            ),
+            faces.table(
+                [asdict(item) for item in self.left],
+                {"kind": "Kind", "name": "Name", "why": "Why"},
+                caption="Left out or changed on purpose",
+            ),
+        )
+
+
+class Journal(Protocol):
+    """Notes the undo of a step durably before the step runs, so that a crash in between can be taken back."""
+
+    def intend(self, object: str, undo: str | None, server: str = "target") -> int:
+        """Note what is about to be done; a number to confirm it with."""
+
+    def confirm(self, number: int) -> None:
+        """Note that it was done."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What apply did: the steps carried out, in order."""
+
+    phase: str
+    steps: tuple[Step, ...]
+    seconds: float = field(default=0.0)
+
+
+def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str] = ()) -> Applied:
+    """Carry out the steps of `plan` on `server`, noting each one's undo first.
+
+    Raises Refused before the first step where a destructive one has no consent naming its object; the errors of
+    `servers` otherwise, with the object in the message.
+    """
+    for step in plan.steps:
+        if step.destructive and step.object not in consent:
+            raise Refused(
+                f"{step.object} would be destroyed.",
+                "What was on the target before is never taken away without a word.",
+                f"Run again with consent to {step.object!r}, or leave it out of the mapping.",
+            )
+    with server.session() as session, Progress(f"Applying {plan.phase}", len(plan.steps), "steps") as progress:
+        for step in plan.steps:
+            number = journal.intend(step.object, step.undo)
+            _run(session, step, step.statement)
+            journal.confirm(number)
+            progress.advance(1, step.object)
+    return Applied(plan.phase, plan.steps)
+
+
+def undo(statements: Sequence[str], server: Server) -> int:
+    """Run undo statements in the given order, foreign keys unchecked; how many there were."""
+    with server.session() as session:
+        session.execute("SET SESSION foreign_key_checks = 0")
+        for statement in statements:
+            session.execute(statement)
+    return len(statements)
+
+
+def _run(session: Session, step: Step, statement: str) -> None:
+    settings = {"sql_mode": SESSION_SQL_MODE, "foreign_key_checks": "0", **dict(step.settings)}
+    try:
+        if step.database is not None:
+            driver = session.connection.connection.driver_connection
+            assert isinstance(driver, pymysql.Connection)
+            driver.select_db(step.database)
+        session.execute("SET SESSION " + ", ".join(f"{name} = %s" for name in settings), list(settings.values()))
+        session.execute(statement)
+    except Exception as error:
+        error.add_note(f"while applying {step.object}")
+        raise

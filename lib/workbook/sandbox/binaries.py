@@ -1,0 +1,168 @@
+"""Finding a MySQL or MariaDB server to start, or fetching one from Debian's packages without installing it."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbook.errors import TerminalError
+
+# MySQL is not in Debian stable; its sid builds run on stable through their own loader.
+_PACKAGES = {
+    "mysql": ("sid", ["mysql-server-core", "mysql-client-core"], "usr/sbin/mysqld"),
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server program: `command` starts it, `base` is its installation prefix (None where it knows it itself)."""
+
+    command: tuple[str, ...]
+    base: Path | None
+    version: str
+
+
+def cache_folder() -> Path:
+    """Where fetched programs are kept: under XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "migration-workbook"
+
+
+def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
+    """The server program of `flavour` (mysql): on PATH, in the conda prefix, in the cache, or fetched now.
+
+    Raises TerminalError where none is had.
+    """
+    for folder in [
+        *(os.environ.get("PATH", "").split(os.pathsep)),
+        "/usr/sbin",
+        "/usr/libexec",
+        str(Path(sys.prefix) / "bin"),
+        str(Path(os.environ.get("CONDA_PREFIX", sys.prefix)) / "bin"),
+    ]:
+        program = shutil.which("mysqld", path=folder)
+        if program:
+            found = _inspect((program,), None)
+            if found and ("mariadb" in found.version.lower()) == (flavour == "mariadb") and _new_enough(found.version):
+                return found
+    suite, packages, program = _PACKAGES[flavour]
+    root = cache_folder() / f"{flavour}-{suite}-{platform.machine()}"
+    if not (root / "complete").exists():
+        _fetch(root, suite, packages, say)
+    loader = next(
+        (
+            path
+            for pattern in ("usr/lib64/ld-linux*", "lib64/ld-linux*", "usr/lib/ld-linux*", "lib/ld-linux*")
+            for path in sorted(root.glob(pattern))
+        ),
+        None,
+    )
+    libraries = ":".join(
+        str(path) for path in (*sorted(root.glob("usr/lib/*-linux-gnu")), *sorted(root.glob("lib/*-linux-gnu")))
+    )
+    if loader is None:
+        raise TerminalError(
+            f"The packages fetched into {root} hold no program loader.",
+            "The server cannot be started without the C library it was built with.",
+            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
+        )
+    server = _inspect((str(loader), "--library-path", libraries, str(root / program)), root / "usr")
+    if server is None:
+        raise TerminalError(
+            f"The server fetched into {root} does not start.",
+            "Without a server there is no sandbox.",
+            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
+        )
+    return server
+
+
+def _new_enough(version: str) -> bool:
+    number = re.search(r"Ver (\d+)\.", version)
+    return number is not None and int(number[1]) >= 8
+
+
+def _inspect(command: tuple[str, ...], base: Path | None) -> Server | None:
+    try:
+        answer = subprocess.run([*command, "--no-defaults", "--version"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Server(command, base, answer.stdout.strip()) if answer.returncode == 0 else None
+
+
+def _fetch(root: Path, suite: str, packages: list[str], say: Callable[[str], None]) -> None:
+    """Download `packages` of a Debian suite with all they need and unpack them into `root`, as any user."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        raise TerminalError(
+            "No MySQL server on PATH or in the conda environment, and no apt-get to fetch one with.",
+            "The sandbox starts real servers; without a server program there is none to start.",
+            "Install MySQL 8.0 or later (conda install mysql-server, or your system's package), then try again.",
+        )
+    work = root.with_name(root.name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    for folder in ("lists/partial", "archives/partial", "etc/preferences.d", "etc/apt.conf.d", "deb", "root"):
+        (work / folder).mkdir(parents=True)
+    (work / "sources.list").write_text(_source_line(suite))
+    (work / "status").touch()
+    settings = [
+        f"Dir::State={work}",
+        f"Dir::State::Lists={work}/lists",
+        f"Dir::State::status={work}/status",
+        f"Dir::Cache={work}",
+        f"Dir::Cache::archives={work}/archives",
+        f"Dir::Etc::sourcelist={work}/sources.list",
+        "Dir::Etc::sourceparts=/dev/null",
+        f"Dir::Etc::preferencesparts={work}/etc/preferences.d",
+        "APT::Sandbox::User=",
+        "APT::Install-Recommends=false",
+        "Acquire::Languages=none",
+        "Acquire::Retries=3",
+    ]
+    options = [word for setting in settings for word in ("-o", setting)]
+    say(f"MySQL server: fetching the package index of Debian {suite}")
+    _run(["apt-get", *options, "-q", "update"], work)
+    closure = _run(["apt-get", *options, "-q", "--print-uris", "-y", "install", *packages], work)
+    names = sorted({line.split()[1].split("_")[0] for line in closure.splitlines() if line.startswith("'")})
+    say(f"MySQL server: fetching {len(names)} packages")
+    _run(["apt-get", *options, "-q", "download", *names], work / "deb")
+    archives = sorted((work / "deb").glob("*.deb"))
+    for number, archive in enumerate(archives, 1):
+        if number % 10 == 0 or number == len(archives):
+            say(f"MySQL server: unpacking {number} of {len(archives)}")
+        _run(["dpkg", "-x", str(archive), str(work / "root")], work)
+    (work / "root" / "complete").write_text("\n".join(archive.name for archive in archives))
+    shutil.rmtree(root, ignore_errors=True)
+    (work / "root").rename(root)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _source_line(suite: str) -> str:
+    """A source list for `suite` on the machine's own Debian mirror."""
+    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
+        if not path.is_file() or path.suffix not in (".list", ".sources"):
+            continue
+        for mirror in re.findall(
+            r"(?:^URIs:|^deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+/debian)/?(?=\s|$)", path.read_text(), re.M
+        ):
+            keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+            signed = f"[signed-by={keyring}] " if Path(keyring).exists() else ""
+            return f"deb {signed}{mirror} {suite} main\n"
+    raise TerminalError(
+        "No Debian mirror stands in this machine's apt sources.",
+        "The MySQL server is fetched from the mirror the machine already trusts.",
+        "Install MySQL 8.0 or later (conda install mysql-server, or your system's package), then try again.",
+    )
+
+
+def _run(command: list[str], folder: Path) -> str:
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if answer.returncode != 0:
+        raise TerminalError(
+            f"{command[0]} failed while fetching a MySQL server: {answer.stderr.strip()[-600:]}",
+            "The sandbox starts real servers; without a server program there is none to start.",
+            "Check the network and the disk, then try again; or install MySQL 8.0 or later so that mysqld is on PATH.",
+        )
+    return answer.stdout
