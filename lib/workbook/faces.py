@@ -81,8 +81,10 @@ background:var(--wb-surface);color:var(--wb-ink);font:.92em/1.55 ui-monospace,SF
 .wb .wb-progress progress{flex:1 1 10rem;max-width:24rem;height:.7rem;accent-color:var(--wb-accent)}
 .wb .wb-progress span{color:var(--wb-muted);font-variant-numeric:tabular-nums}
 """.replace("\n", "")
+# Every fragment begins with this.
+STYLE_MARK = '<style data-wb="1">'
 STYLE = (
-    f'<style data-wb="1">.wb{{{LIGHT}}}[data-jp-theme-light="false"] .wb,.vscode-dark .wb{{{DARK}}}'
+    f'{STYLE_MARK}.wb{{{LIGHT}}}[data-jp-theme-light="false"] .wb,.vscode-dark .wb{{{DARK}}}'
     # JupyterLab lays out definition lists and tables in cells its own way; the rules above undo that.
     f".jp-RenderedHTMLCommon .wb .wb-boxes{{margin:0}}{RULES}</style>"
 )
@@ -140,6 +142,16 @@ def bare(fragment: str) -> Html:
     return Html(fragment.replace(STYLE, ""))
 
 
+def without_style(fragment: str) -> Html:
+    """`fragment` without any <style> of ours, also one that an older version of the rules has left in a notebook."""
+    return Html(re.sub(rf"{STYLE_MARK}[^<]*</style>", "", fragment))
+
+
+def hidden(character: str) -> bool:
+    """Whether a character is not seen where it stands: a control, a mark that reorders text, one without width."""
+    return _HIDDEN.match(character) is not None
+
+
 def escape(value: object, *, limit: int = _TEXT_LIMIT) -> Html:
     """`value` as inline HTML: text of at most `limit` characters (the true length is said), bytes as hex.
 
@@ -174,11 +186,21 @@ def attribute(value: str) -> str:
     return _HIDDEN.sub(lambda found: f"U+{ord(found.group()):04X}", html.escape(value, quote=True))
 
 
+def tone(verdict: object) -> str:
+    """How a verdict is meant: good, bad, warn, info or plain (a word that is not known)."""
+    return _VERDICTS.get(str(verdict).strip().lower(), ("plain", ""))[0]
+
+
+def icon(verdict: object) -> Html:
+    """The shape of a verdict, for beside its name; nothing for a word that is not known."""
+    name = _VERDICTS.get(str(verdict).strip().lower(), ("plain", ""))[1]
+    return Html(f'<svg viewBox="0 0 16 16" aria-hidden="true" focusable="false">{_ICONS[name]}</svg>' if name else "")
+
+
 def badge(verdict: object) -> Html:
     """A verdict or a severity as a word with a shape; the colour only repeats what they say."""
-    tone, icon = _VERDICTS.get(str(verdict).strip().lower(), ("plain", ""))
-    drawing = f'<svg viewBox="0 0 16 16" aria-hidden="true" focusable="false">{_ICONS[icon]}</svg>' if icon else ""
-    return _whole(f'<span class="wb-badge wb-{tone}">{drawing}{_text(str(verdict), 80)}</span>', tag="span")
+    word = _text(str(verdict), 80)
+    return _whole(f'<span class="wb-badge wb-{tone(verdict)}">{icon(verdict)}{word}</span>', tag="span")
 
 
 def boxes(*items: tuple[object, ...]) -> Html:
@@ -299,6 +321,13 @@ def human_seconds(seconds: float) -> str:
             return f"{whole} {unit} {rest} {part}" if rest else f"{whole} {unit}"
     days, hours = divmod(round(seconds / 3_600), 24)
     return f"{days:,} d {hours} h" if hours else f"{days:,} d"
+
+
+def plot_text(value: object) -> str:
+    """`value` for a title, label or hover text of a plot, where plotly would read tags: escaped, at most 80 characters."""
+    shown = str(value)
+    shown = shown if len(shown) <= 80 else shown[:79] + "…"
+    return attribute(shown)
 
 
 def plot_theme() -> None:

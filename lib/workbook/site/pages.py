@@ -1,0 +1,86 @@
+"""One executed notebook as one HTML page."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbook.errors import TerminalError
+from workbook.site import cells, shell
+from workbook.site.runs import Phase, Run, read
+
+
+def render_page(
+    notebook: Path,
+    html: Path,
+    *,
+    title: str,
+    run: Mapping[str, Any] | None,
+    show_code: bool = False,
+    single_file: bool = False,
+    assets: Path | None = None,
+) -> None:
+    """Write the executed `notebook` as the page `html`.
+
+    `run` is what run.json holds or will hold, as far as it is known. plotly.js goes once to `assets`, by default beside
+    the folder of the run; with `single_file` the page holds it itself (5 MB). Raises TerminalError.
+    """
+    try:
+        content = nbformat.read(notebook, as_version=4)
+    except Exception as error:  # nbformat raises whatever its parser and its validator raise
+        raise TerminalError(
+            f"The notebook {notebook.name} cannot be read: {error}",
+            "Its page cannot be made, so its results are seen only in its JSON.",
+            "Open the notebook in JupyterLab; if it is cut off, run the phase again.",
+        ) from error
+    body = cells.render(content, show_code=show_code)
+    folder = assets or html.parent.parent / "assets"
+    facts = read(run, html.parent) if run else None
+    phase = _phase_of(facts, html.name, notebook.name)
+    failure = body.failure or _silent_failure(content, phase)
+    if body.plots and not single_file:
+        shell.publish_plotly(folder)
+    shell.write(
+        html,
+        shell.page(
+            "page.html.j2",
+            assets=_way(html.parent, folder),
+            with_plots=body.plots > 0,
+            single_file=single_file,
+            title=title,
+            body=body,
+            failure=failure,
+            facts=facts,
+            phase=phase,
+            seconds=phase.seconds if phase else content.metadata.get("papermill", {}).get("duration"),
+            notebook=notebook.name if notebook.parent == html.parent else None,
+            show_code=show_code,
+        ),
+    )
+
+
+def _phase_of(facts: Run | None, page: str, notebook: str) -> Phase | None:
+    for phase in facts.phases if facts else ():
+        if phase.page == page or phase.notebook == notebook:
+            return phase
+    return None
+
+
+def _silent_failure(content: nbformat.NotebookNode, phase: Phase | None) -> cells.Failure | None:
+    """A kernel that died and a cell that ran out of time leave a notebook that looks finished: only the status tells."""
+    said = content.metadata.get("papermill", {}).get("exception")
+    if not said and (phase is None or phase.status not in ("failed", "error")):
+        return None
+    if phase and phase.error:
+        return cells.Failure(*phase.error)
+    return cells.Failure(
+        "The notebook ended without finishing, and none of its cells says why.",
+        "A kernel that was killed and a cell that ran out of time leave no message; what is below may be incomplete.",
+        "Look at the end of the run's log and at the machine's memory, then run the phase again.",
+    )
+
+
+def _way(start: Path, to: Path) -> str:
+    return Path(os.path.relpath(to, start)).as_posix()

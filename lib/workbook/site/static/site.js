@@ -1,0 +1,148 @@
+// What a page can do beyond being read: theme, folded code, plots, filters. All of it is optional to read the page.
+addEventListener("DOMContentLoaded", () => {
+  "use strict";
+  // By now plotly.js, which is deferred, has run too.
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const plots = [];
+
+  // Theme
+  const theme = document.getElementById("theme");
+  const showTheme = () => {
+    if (theme) theme.setAttribute("aria-pressed", String(isDark()));
+    dress();
+  };
+  if (theme) {
+    theme.hidden = false;
+    theme.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      // A browser may forbid storage to files; the choice then holds for this page.
+      try { localStorage.setItem("workbook-theme", root.dataset.theme); } catch { /* nothing to do */ }
+      showTheme();
+    });
+  }
+  dark.addEventListener("change", showTheme);
+
+  // Code
+  const code = document.getElementById("code");
+  if (code) {
+    code.hidden = false;
+    code.addEventListener("click", () => {
+      const show = code.getAttribute("aria-pressed") !== "true";
+      code.setAttribute("aria-pressed", String(show));
+      document.querySelectorAll("details.code").forEach((cell) => { cell.open = show; });
+    });
+  }
+
+  // Plots
+  const axes = (layout) => Object.keys({ xaxis: 0, yaxis: 0, ...layout }).filter((key) => /^[xy]axis\d*$/.test(key));
+  const inks = (layout) => {
+    const made = { "font.color": colour("--wb-ink"), "hoverlabel.bordercolor": "rgba(0,0,0,0)" };
+    for (const axis of axes(layout)) {
+      made[`${axis}.gridcolor`] = made[`${axis}.zerolinecolor`] = colour("--wb-line");
+      made[`${axis}.linecolor`] = colour("--wb-line");
+      made[`${axis}.tickfont.color`] = colour("--wb-muted");
+    }
+    return made;
+  };
+  function dress() {
+    for (const plot of plots) Plotly.relayout(plot, inks(plot.layout));
+  }
+  const draw = (figure) => {
+    const area = figure.querySelector(".plot-area");
+    const content = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
+    const layout = { ...content.layout, autosize: true };
+    delete layout.width;
+    layout.paper_bgcolor ??= "rgba(0,0,0,0)";
+    layout.plot_bgcolor ??= "rgba(0,0,0,0)";
+    for (const [path, value] of Object.entries(inks(layout))) {
+      const keys = path.split(".");
+      const last = keys.pop();
+      let place = layout;
+      for (const key of keys) place = place[key] = { ...place[key] };
+      place[last] = value;
+    }
+    return Plotly.newPlot(area, content.data, layout, {
+      responsive: true,
+      displaylogo: false,
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    }).then(() => plots.push(area));
+  };
+  const figures = [...document.querySelectorAll("figure.plot")];
+  if (figures.length && window.Plotly) {
+    Promise.all(figures.map(draw)).then(() => { root.dataset.drawn = "true"; });
+    // On paper the page is light and narrower than most screens.
+    const paper = [];
+    addEventListener("beforeprint", () => {
+      for (const plot of plots) {
+        paper.push([plot, plot.layout.width]);
+        Plotly.relayout(plot, { ...inks(plot.layout), autosize: false, width: 640 });
+      }
+    });
+    addEventListener("afterprint", () => {
+      for (const [plot] of paper.splice(0)) Plotly.relayout(plot, { ...inks(plot.layout), autosize: true, width: null });
+    });
+  }
+  showTheme();
+
+  // Contents: the section that is being read
+  const links = new Map([...document.querySelectorAll(".side .toc a")].map((link) => [link.hash.slice(1), link]));
+  if (links.size) {
+    const headings = [...links.keys()].map((id) => document.getElementById(decodeURIComponent(id))).filter(Boolean);
+    const mark = () => {
+      const atEnd = innerHeight + scrollY >= document.body.scrollHeight - 4;
+      const passed = headings.filter((heading) => heading.getBoundingClientRect().top < 120);
+      const now = atEnd && scrollY > 0 ? headings.at(-1) : passed.at(-1);
+      for (const [id, link] of links) {
+        if (now && decodeURIComponent(id) === now.id) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
+    };
+    let waiting = false;
+    addEventListener("scroll", () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => { waiting = false; mark(); });
+    }, { passive: true });
+    mark();
+  }
+
+  // Runs: how long ago, and filters
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const ago = (instant) => {
+    const seconds = (instant - Date.now()) / 1000;
+    const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+    return words.format(Math.round(seconds / size), unit);
+  };
+  const sayAgo = () => {
+    for (const place of document.querySelectorAll(".ago")) {
+      const time = place.parentElement.querySelector("time");
+      if (time) place.textContent = ago(new Date(time.dateTime));
+    }
+  };
+  sayAgo();
+  setInterval(sayAgo, 60000);
+  const filters = document.querySelector(".filters");
+  if (filters) {
+    filters.hidden = false;
+    const runs = [...document.querySelectorAll(".run")];
+    const [environment, status] = filters.querySelectorAll("select");
+    const filter = () => {
+      let shown = 0;
+      for (const run of runs) {
+        const fits = (!environment.value || run.dataset.environment === environment.value)
+          && (!status.value || run.dataset.status === status.value);
+        run.hidden = !fits;
+        shown += fits;
+      }
+      for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector(".run:not([hidden])");
+      document.getElementById("found").textContent = shown === runs.length
+        ? `${runs.length} ${runs.length === 1 ? "run" : "runs"}` : `${shown} of ${runs.length} runs`;
+    };
+    filters.addEventListener("change", filter);
+    filter();
+  }
+});
