@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import pymysql
+from pymysql.charset import charset_by_name
 
 from workbook import faces
 from workbook.errors import Refused
@@ -18,6 +19,7 @@ class Step:
 
     `settings` are session variables that must hold while the statement runs (sql_mode, character sets of code).
     A destructive step (it takes away what was there before) is applied only with consent that names its object.
+    `shown` stands for the statement wherever people or files see it, where the statement itself holds a secret.
     """
 
     kind: str
@@ -27,6 +29,16 @@ class Step:
     settings: tuple[tuple[str, str], ...] = ()
     database: str | None = None
     destructive: bool = False
+    shown: str | None = None
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON; a secret statement as it is shown."""
+        values = {**asdict(self), "statement": self.shown or self.statement, "settings": dict(self.settings)}
+        del values["shown"]
+        return values
+
+    def __repr__(self) -> str:
+        return f"Step({self.object}: {self.shown or self.statement})"
 
     @property
     def object(self) -> str:
@@ -60,7 +72,7 @@ class Plan:
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            "steps": [{**asdict(step), "settings": dict(step.settings)} for step in self.steps],
+            "steps": [step.asdict() for step in self.steps],
             "left": [asdict(item) for item in self.left],
         }
 
@@ -75,7 +87,7 @@ class Plan:
                     {
                         "kind": step.kind,
                         "name": step.name,
-                        "statement": faces.details("SQL", faces.code(step.statement)),
+                        "statement": faces.details("SQL", faces.code(step.shown or step.statement)),
                     }
                     for step in self.steps
                 ],
@@ -136,19 +148,38 @@ def undo(statements: Sequence[str], server: Server) -> int:
     with server.session() as session:
         session.execute("SET SESSION foreign_key_checks = 0")
         for statement in statements:
-            session.execute(statement)
+            # With values, even none, every % is doubled: names and literals hold it.
+            session.execute(statement.replace("%", "%%"), ())
     return len(statements)
 
 
+# Every step states these, so that nothing of the step before it lasts.
+_SETTINGS = {
+    "sql_mode": SESSION_SQL_MODE,
+    "foreign_key_checks": "0",
+    "time_zone": "+00:00",
+    "character_set_client": "utf8mb4",
+    "collation_connection": "utf8mb4_0900_ai_ci",
+}
+# Character sets of which the driver knows no codec of Python's, or knows it by another name.
+_CODECS = {"binary": "utf8", "utf8": "utf8"}
+
+
 def _run(session: Session, step: Step, statement: str) -> None:
-    settings = {"sql_mode": SESSION_SQL_MODE, "foreign_key_checks": "0", **dict(step.settings)}
+    settings = {**_SETTINGS, **dict(step.settings)}
+    driver = session.connection.connection.driver_connection
+    assert isinstance(driver, pymysql.Connection)
     try:
         if step.database is not None:
-            driver = session.connection.connection.driver_connection
-            assert isinstance(driver, pymysql.Connection)
             driver.select_db(step.database)
         session.execute("SET SESSION " + ", ".join(f"{name} = %s" for name in settings), list(settings.values()))
-        session.execute(statement)
+        # The server reads the statement in the character set of the client, so it must be sent in that.
+        driver.encoding = (
+            _CODECS.get(settings["character_set_client"]) or charset_by_name(settings["character_set_client"]).encoding
+        )
+        session.execute(statement.replace("%", "%%"), ())
     except Exception as error:
         error.add_note(f"while applying {step.object}")
         raise
+    finally:
+        driver.encoding = "utf8"
