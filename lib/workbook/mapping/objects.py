@@ -1,7 +1,7 @@
 """The frozen objects of a mapping: segments with their requirements, and where each table and column goes."""
 
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,9 @@ CleanRule = str | ReadOnly[str, Any]
 class Requirements:
     """What a segment's destination must meet, written before anything moves.
 
-    `hops` are to be proven by the validation; `losses` names the type and cleaning rules whose loss is accepted;
-    `similarity` is the least share (0 to 1) of equal rows on every hop.
+    `hops` are to be proven by the validation; `losses` names the type rules whose loss is accepted, and may hold the
+    word `representation` for all that change the form of a value alone; `similarity` is the least share (0 to 1) of
+    equal rows on every hop.
     """
 
     hops: tuple[str, ...] = HOPS
@@ -38,10 +39,14 @@ class ColumnMap:
 
 @dataclass(frozen=True)
 class Dedupe:
-    """Rows that agree in the columns `by` after cleaning count as one; the first in the order of `keep_first_by` stays."""
+    """Rows that agree in the columns `by` after cleaning, none of them NULL, count as one.
+
+    Of them the first (or last) in the order of `order_by` stays; the other columns in their order decide a tie.
+    """
 
     by: tuple[str, ...]
-    keep_first_by: tuple[str, ...]
+    keep: str = "first"  # first or last
+    order_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class TableMap:
     warehouse_name: str
     columns: tuple[ColumnMap, ...]
     partition_by: str | None = None
+    partition_unit: str = "month"  # day, month or year
     cluster_by: tuple[str, ...] = ()
     dedupe: Dedupe | None = None
     reject: tuple[Reject, ...] = ()
@@ -98,10 +104,16 @@ class Segment:
 
 @dataclass(frozen=True)
 class Mapping:
-    """Where everything goes: segments in order of priority, and tables by (database, name)."""
+    """Where everything goes: segments in order of priority, and tables by (database, name).
+
+    `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
+    tables and columns that the mapping file still names and the source no longer has.
+    """
 
     segments: tuple[Segment, ...]
     tables: ReadOnly[tuple[str, str], TableMap] = field(default_factory=dict)
+    unlisted: tuple[tuple[str, str, str], ...] = ()
+    vanished: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def in_scope(self) -> tuple[TableMap, ...]:
@@ -201,8 +213,9 @@ def _plain(table: TableMap) -> dict[str, Any]:
         "table": table.name,
         "warehouse_name": table.warehouse_name,
         "partition_by": table.partition_by,
+        "partition_unit": table.partition_unit if table.partition_by else None,
         "cluster_by": list(table.cluster_by),
-        "dedupe": table.dedupe and {"by": list(table.dedupe.by), "keep_first_by": list(table.dedupe.keep_first_by)},
+        "dedupe": table.dedupe and asdict(table.dedupe),
         "reject": [{"name": reject.name, "where": reject.where} for reject in table.reject],
         "columns": [
             {
@@ -228,7 +241,7 @@ def _shown(table: TableMap) -> dict[str, object]:
     return {
         "table": f"{table.database}.{table.name}",
         "warehouse": table.warehouse_name,
-        "partition": table.partition_by or "",
+        "partition": f"{table.partition_by}, a {table.partition_unit} each" if table.partition_by else "",
         "cluster": table.cluster_by,
         "clean": "; ".join(cleaned),
     }
