@@ -41,8 +41,8 @@ stroke-linecap:round;stroke-linejoin:round}
 .wb .wb-bad{color:var(--wb-bad);background:var(--wb-bad-ground)}
 .wb .wb-warn{color:var(--wb-warn);background:var(--wb-warn-ground)}
 .wb .wb-info{color:var(--wb-info);background:var(--wb-info-ground)}
-.wb .wb-boxes{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(9.5rem,100%),1fr));gap:.75rem;padding:0}
-.wb .wb-box{display:flex;flex-direction:column;gap:.2rem;margin:0;padding:.8rem 1rem;border:1px solid var(--wb-line);
+.wb .wb-boxes{display:flex;flex-wrap:wrap;gap:.75rem;padding:0}
+.wb .wb-box{flex:1 1 9.5rem;max-width:19rem;display:flex;flex-direction:column;gap:.2rem;margin:0;padding:.8rem 1rem;border:1px solid var(--wb-line);
 border-radius:10px;background:var(--wb-surface);min-width:0}
 .wb .wb-box dt{margin:0;font-size:.86em;font-weight:500;color:var(--wb-muted)}
 .wb .wb-box dd{margin:0;font-size:1.55em;font-weight:650;line-height:1.25;letter-spacing:-.01em;
@@ -63,6 +63,8 @@ white-space:nowrap;border-top:0;border-bottom:1px solid var(--wb-line);vertical-
 .wb .wb-table tbody th{font-weight:600}
 .wb .wb-table tbody tr:hover>*{background:var(--wb-surface)}
 .wb .wb-table th.wb-number,.wb .wb-table td.wb-number{text-align:right;white-space:nowrap}
+.wb .wb-table .wb-short{white-space:nowrap}.wb .wb-table .wb-long{min-width:17rem}
+.wb .wb-bytes{overflow-wrap:anywhere;font-size:.92em}
 .wb .wb-more{margin:.4rem 0 0;font-size:.92em}
 .wb .wb-bar{display:inline-flex;align-items:center;gap:.5em;white-space:nowrap;font-variant-numeric:tabular-nums}
 .wb .wb-track{display:inline-block;width:5rem;height:.5rem;border-radius:999px;background:var(--wb-plain-ground);
@@ -233,7 +235,8 @@ def table(
         )
     right = {key for key in columns if _all_numbers([row.get(key) for row in shown])}
     head = "".join(
-        f'<th scope="col"{_aligned(key in right)}>{escape(heading)}</th>' for key, heading in columns.items()
+        f'<th scope="col"{_class("wb-number" if key in right else "")}>{escape(heading)}</th>'
+        for key, heading in columns.items()
     )
     body = []
     first = next(iter(columns))
@@ -242,9 +245,8 @@ def table(
         for key in columns:
             tag, scope = ("th", ' scope="row"') if key == first else ("td", "")
             value = row.get(key, Html(""))
-            cells.append(
-                f"<{tag}{scope}{_aligned(key in right or _is_number(value))}>{escape(value, limit=500)}</{tag}>"
-            )
+            kind = "wb-number" if key in right or _is_number(value) else _width(value)
+            cells.append(f"<{tag}{scope}{_class(kind)}>{escape(value, limit=500)}</{tag}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     more = f'<p class="wb-more">The first {limit:,} of {len(rows):,} rows.</p>' if len(rows) > limit else ""
     return _whole(
@@ -361,14 +363,7 @@ def plot_theme() -> None:
             "xaxis": axis,
             "yaxis": axis,
             "margin": {"l": 16, "r": 16, "t": 56, "b": 16},
-            "legend": {
-                "orientation": "h",
-                "yanchor": "bottom",
-                "y": 1.02,
-                "x": 0,
-                "xanchor": "left",
-                "title": {"text": ""},
-            },
+            "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
             "hoverlabel": {"font": {"size": 13}},
             "separators": ".,",
             "bargap": 0.25,
@@ -416,8 +411,16 @@ def _all_numbers(values: list[object]) -> bool:
     return bool(known) and all(_is_number(value) for value in known)
 
 
-def _aligned(right: bool) -> str:
-    return ' class="wb-number"' if right else ""
+def _width(value: object) -> str:
+    """How a cell may wrap: short words keep to one line, and long ones keep room, so that the table scrolls instead."""
+    if isinstance(value, Html):
+        return ""
+    length = 2 * len(value) if isinstance(value, bytes | bytearray | memoryview) else len(str(value)[:100])
+    return "wb-short" if length <= 28 else "wb-long" if length > 48 else ""
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
 
 
 def _number(value: object) -> str:

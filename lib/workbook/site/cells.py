@@ -156,6 +156,8 @@ class _Maker:
             # Our own fragments have escaped their values already; what other libraries make is stripped to plain tags.
             if markup.startswith(faces.STYLE_MARK):
                 return faces.without_style(markup)
+            # Stripping a tag leaves its content, which for these two would then stand there as text.
+            markup = re.sub(r"(?is)<(style|script)\b.*?</\1\s*>", "", markup)
             return f'<div class="foreign" tabindex="0">{self.sanitizer.sanitize_html_tags(markup)}</div>'
         for kind in ("image/png", "image/jpeg"):
             if kind in data:

@@ -103,7 +103,7 @@ def _phases(run: Run) -> Html:
     longest = max((phase.seconds or 0 for phase in run.phases), default=0)
     rows = [
         {
-            "name": _link(phase.page, phase.name),
+            "name": _link(phase.page, phase.label),
             "verdict": faces.badge(phase.says),
             "seconds": Html(faces.human_seconds(phase.seconds)) if phase.seconds is not None else Html("–"),
             "share": Html(

@@ -74,7 +74,14 @@ def _silent_failure(content: nbformat.NotebookNode, phase: Phase | None) -> cell
     if not said and (phase is None or phase.status not in ("failed", "error")):
         return None
     if phase and phase.error:
-        return cells.Failure(*phase.error)
+        return cells.Failure(*phase.error, bad_verdict=phase.status == "failed")
+    if phase and phase.status == "failed" and not said:
+        return cells.Failure(
+            f"The verdict of {phase.label} is: {phase.says}.",
+            "What the phase was to reach is not reached, and what builds on it would build on that.",
+            "Read below what was found, mend it, and run the phase again.",
+            bad_verdict=True,
+        )
     return cells.Failure(
         "The notebook ended without finishing, and none of its cells says why.",
         "A kernel that was killed and a cell that ran out of time leave no message; what is below may be incomplete.",

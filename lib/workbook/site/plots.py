@@ -22,10 +22,14 @@ def figure(content: Mapping[str, Any], number: int, section: str) -> Html:
     """The figure `content` (plotly's JSON) as the `number`th of its page, under the heading `section`."""
     layout = content.get("layout") or {}
     traces = [trace for trace in content.get("data") or [] if isinstance(trace, Mapping)]
-    title = _plain(layout.get("title")) or section or "Plot"
+    caption = _plain(layout.get("title"))
+    title = caption or section or "Plot"
     rows, columns = _numbers(traces, layout)
     asked = layout.get("height")
     height = float(asked) if isinstance(asked, int | float) else _HEIGHT
+    if caption:
+        # As text of the page it wraps on a phone, and is read out.
+        layout = {**layout, "title": {"text": ""}, "margin": {"t": 24, **(layout.get("margin") or {})}}
     # Only < can end the script element that holds the data; & and > are written so too for readers of other kinds.
     data = json.dumps({"data": traces, "layout": layout})
     data = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -35,7 +39,8 @@ def figure(content: Mapping[str, Any], number: int, section: str) -> Html:
         table = f'<details class="plot-numbers"><summary>The numbers</summary>{body}</details>'
     return Html(
         f'<figure class="plot" aria-label="{faces.attribute(_described(traces, title))}">'
-        f'<div class="plot-area" id="plot-{number}" style="height:{height:.0f}px"></div>'
+        + (f"<figcaption>{faces.escape(caption)}</figcaption>" if caption else "")
+        + f'<div class="plot-area" id="plot-{number}" style="height:{height:.0f}px"></div>'
         f'<script type="application/json">{data}</script>'
         f'<noscript><p class="wb-muted">This plot is drawn by JavaScript.</p></noscript>{table}</figure>'
     )

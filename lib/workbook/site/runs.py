@@ -28,6 +28,11 @@ class Phase:
     error: tuple[str, str, str] | None = None
 
     @property
+    def label(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
     def says(self) -> str:
         """The word that tells most about the phase: its verdict, or its status where that is bad or is all there is."""
         return self.verdict if self.verdict and self.status in ("", "ok", "failed") else self.status or "unknown"
@@ -144,7 +149,7 @@ def changes(then: Run, now: Run) -> list[Change]:
     for phase in now.phases:
         known = earlier.get(phase.name)
         if known and known.says != phase.says:
-            found.append(Change(phase.name, known.says, phase.says, is_verdict=True))
+            found.append(Change(phase.label, known.says, phase.says, is_verdict=True))
     if then.validation and now.validation:
         found += _validation_changes(then.validation, now.validation)
     if then.seconds and now.seconds and abs(now.seconds - then.seconds) > max(1.0, 0.2 * then.seconds):

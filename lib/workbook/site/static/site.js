@@ -29,15 +29,17 @@ addEventListener("DOMContentLoaded", () => {
   const code = document.getElementById("code");
   if (code) {
     code.hidden = false;
+    root.classList.toggle("with-code", code.getAttribute("aria-pressed") === "true");
     code.addEventListener("click", () => {
       const show = code.getAttribute("aria-pressed") !== "true";
       code.setAttribute("aria-pressed", String(show));
+      root.classList.toggle("with-code", show);
       document.querySelectorAll("details.code").forEach((cell) => { cell.open = show; });
     });
   }
 
   // Plots
-  const axes = (layout) => Object.keys({ xaxis: 0, yaxis: 0, ...layout }).filter((key) => /^[xy]axis\d*$/.test(key));
+  const axes = (layout) => Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
   const inks = (layout) => {
     const made = { "font.color": colour("--wb-ink"), "hoverlabel.bordercolor": "rgba(0,0,0,0)" };
     for (const axis of axes(layout)) {
@@ -54,6 +56,11 @@ addEventListener("DOMContentLoaded", () => {
     const area = figure.querySelector(".plot-area");
     const content = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
     const layout = { ...content.layout, autosize: true };
+    // A pie has no axes, and would get some by having them coloured.
+    if (content.data.some((trace) => "x" in trace || "y" in trace || trace.type === "heatmap")) {
+      layout.xaxis ??= {};
+      layout.yaxis ??= {};
+    }
     delete layout.width;
     layout.paper_bgcolor ??= "rgba(0,0,0,0)";
     layout.plot_bgcolor ??= "rgba(0,0,0,0)";
