@@ -28,6 +28,7 @@ DARK = (
 RULES = """
 .wb{color:var(--wb-ink);font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 font-size:14px;line-height:1.5;text-align:left}
+.wb .wb{font-size:inherit}.wb dd:not(.wb-mark) .wb-badge{font-size:.56em}
 .wb-stack>*{margin:0 0 1rem}.wb-stack>*:last-child{margin-bottom:0}
 .wb .wb-muted,.wb .wb-null,.wb .wb-more{color:var(--wb-muted)}.wb .wb-null{font-style:italic}
 .wb .wb-ctl{color:var(--wb-muted);border:1px solid var(--wb-line);border-radius:3px;padding:0 2px;font-size:.85em;
@@ -47,7 +48,8 @@ border-radius:10px;background:var(--wb-surface);min-width:0}
 .wb .wb-box dt{margin:0;font-size:.86em;font-weight:500;color:var(--wb-muted)}
 .wb .wb-box dd{margin:0;font-size:1.55em;font-weight:650;line-height:1.25;letter-spacing:-.01em;
 font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-.wb .wb-box dd.wb-mark{font-size:1em;letter-spacing:0;margin-top:auto;padding-top:.3rem}
+.wb .wb-box dd.wb-mark{font-size:1em;font-weight:500;letter-spacing:0;padding-top:.2rem}
+.wb .wb-box dd+dd.wb-mark{margin-top:auto}
 .wb .wb-scroll{overflow-x:auto;max-width:100%;border:1px solid var(--wb-line);border-radius:10px}
 .wb .wb-scroll:focus-visible,.wb pre.wb-code:focus-visible{outline:2px solid var(--wb-accent);outline-offset:2px}
 .wb table.wb-table{border-collapse:separate;border-spacing:0;width:100%;margin:0;border:0;font-size:.95em;
@@ -59,6 +61,7 @@ background:transparent}
 .wb .wb-table thead th{font-size:.9em;font-weight:600;color:var(--wb-muted);background:var(--wb-surface);
 white-space:nowrap;border-top:0;border-bottom:1px solid var(--wb-line);vertical-align:bottom}
 .wb .wb-table caption~thead th{border-top:1px solid var(--wb-line)}
+.wb .wb-table tbody tr:nth-child(n){background:transparent}
 .wb .wb-table tbody tr:first-child>*{border-top:0}
 .wb .wb-table tbody th{font-weight:600}
 .wb .wb-table tbody tr:hover>*{background:var(--wb-surface)}

@@ -81,15 +81,16 @@ addEventListener("DOMContentLoaded", () => {
   if (figures.length && window.Plotly) {
     Promise.all(figures.map(draw)).then(() => { root.dataset.drawn = "true"; });
     // On paper the page is light and narrower than most screens.
-    const paper = [];
+    let chosen = null;
     addEventListener("beforeprint", () => {
-      for (const plot of plots) {
-        paper.push([plot, plot.layout.width]);
-        Plotly.relayout(plot, { ...inks(plot.layout), autosize: false, width: 640 });
-      }
+      chosen = root.dataset.theme ?? "";
+      root.dataset.theme = "light";
+      for (const plot of plots) Plotly.relayout(plot, { ...inks(plot.layout), autosize: false, width: 640 });
     });
     addEventListener("afterprint", () => {
-      for (const [plot] of paper.splice(0)) Plotly.relayout(plot, { ...inks(plot.layout), autosize: true, width: null });
+      if (chosen) root.dataset.theme = chosen;
+      else delete root.dataset.theme;
+      for (const plot of plots) Plotly.relayout(plot, { ...inks(plot.layout), autosize: true, width: null });
     });
   }
   showTheme();
