@@ -29,18 +29,6 @@ class Suggestion:
     rows: int | None
 
 
-def suggestions(table: Table, mapped: TableMap, profile: Figures) -> list[Suggestion]:
-    """What the figures of `table` suggest beyond what the mapping does already."""
-    figures = profile.columns(table.path)
-    sampled = bool(profile.table(table.path).get("sampled"))
-    made = []
-    for column in table.columns:
-        if column.name in mapped.column:
-            for write, why, rows in _for_column(column, mapped.column[column.name], figures.get(column.name), sampled):
-                made.append(Suggestion(table.database, table.name, column.name, write, why, rows))
-    return made
-
-
 class Figures:
     """The figures of a profile (its asdict, or None where there is none) by table; tables that could not be read have none."""
 
@@ -59,6 +47,18 @@ class Figures:
     def columns(self, path: tuple[str, str]) -> ReadOnly[str, ReadOnly[str, Any]]:
         """The figures of a table's columns by name; empty where it was not profiled."""
         return dict(self.table(path).get("columns", {}))
+
+
+def suggestions(table: Table, mapped: TableMap, profile: Figures) -> list[Suggestion]:
+    """What the figures of `table` suggest beyond what the mapping does already."""
+    figures = profile.columns(table.path)
+    sampled = bool(profile.table(table.path).get("sampled"))
+    made = []
+    for column in table.columns:
+        if column.name in mapped.column:
+            for write, why, rows in _for_column(column, mapped.column[column.name], figures.get(column.name), sampled):
+                made.append(Suggestion(table.database, table.name, column.name, write, why, rows))
+    return made
 
 
 def _for_column(
