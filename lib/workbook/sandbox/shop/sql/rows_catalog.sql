@@ -14,15 +14,15 @@ SELECT n, CONCAT(ELT(1 + n % 12, 'Nordlicht', 'Green & Sons', 'Atelier Dubois', 
        ELT(1 + n % 4, 'N/A', CONCAT('+44 20 7946 0', 100 + n), '', NULL),
        IF(n % 6 = 0, NULL, CONCAT(ELT(1 + n % 5, 'DE', 'GB', 'FR', 'IT', 'CZ'), LPAD(CRC32(n * 7919) % 1000000000, 9, '0'))),
        ELT(1 + n % 5, 'DE', 'GB', 'FR', 'IT', 'CZ'),
-       IF(n % 7 = 0, NULL, 1 + 4 * SQRT(CRC32(n * 104729) / 4294967296)),
+       IF(n % 7 = 0, NULL, 1 + 4 * SQRT(CRC32(n * 104729) / 4294967296e0)),
        IF(n % 9 = 0, 0000, 1990 + n % 33)
 FROM numbers WHERE n <= 48;
 
 INSERT INTO products (id, sku, name, category_id, supplier_id, price, cost, weight_kg, released, discontinued, tags, updated_at, internal_note)
 SELECT n, CONCAT(UPPER(LEFT(thing, 2)), '-', LPAD(n, 6, '0')), CONCAT(style, ' ', thing, IF(n > 96, CONCAT(' no. ', n), '')), category,
-       IF(dice % 25 = 0, NULL, 1 + dice % 48), price, ROUND(price * (0.35 + 0.4 * CRC32(n * 49979687) / 4294967296), 4),
-       IF(dice % 15 = 0, NULL, ROUND(EXP(-1.5 + 3 * CRC32(n * 67867967) / 4294967296), 3)),
-       2005 + FLOOR(19 * SQRT(CRC32(n * 86028121) / 4294967296)), dice % 14 = 0,
+       IF(dice % 25 = 0, NULL, 1 + dice % 48), price, ROUND(price * (0.35 + 0.4 * CRC32(n * 49979687) / 4294967296e0), 4),
+       IF(dice % 15 = 0, NULL, ROUND(EXP(-1.5 + 3 * CRC32(n * 67867967) / 4294967296e0), 3)),
+       2005 + FLOOR(19 * SQRT(CRC32(n * 86028121) / 4294967296e0)), dice % 14 = 0,
        IF(dice % 10 = 0, NULL, JSON_ARRAY(style, IF(dice % 2, 'new', 'classic'))),
        TIMESTAMP('2023-01-02 06:30:00') + INTERVAL dice % 60000000 SECOND + INTERVAL dice % 1000000 MICROSECOND,
        IF(dice % 20 = 0, 'ask <b>Ingrid</b> & Søren first', NULL)
@@ -31,7 +31,7 @@ FROM (
          ELT(1 + n % 8, 'Old', 'Simple', 'Copper', 'Nordic', 'Grand', 'Little', 'Blue', 'Hand-made') AS style,
          ELT(1 + n % 12, 'Kettle', 'Lamp', 'Blanket', 'Bread knife', 'Watering can', 'Bicycle bell', 'Lantern', 'Teapot', 'Frying pan', 'Wooden train', 'Greeting card', 'Pair of seeds') AS thing,
          ELT(1 + n % 12, 11, 12, 13, 111, 21, 22, 23, 113, 112, 42, 41, 211) AS category,
-         GREATEST(ROUND(EXP(1.1 + (CRC32(n * 7919) + CRC32(n * 104729) + CRC32(n * 1299709)) / 4294967296 * 1.5)) - ELT(1 + n % 4, 0.01, 0.05, 0.10, 0.50), 0.49) AS price
+         GREATEST(ROUND(EXP(1.1 + (CRC32(n * 7919) + CRC32(n * 104729) + CRC32(n * 1299709)) / 4294967296e0 * 1.5)) - ELT(1 + n % 4, 0.01, 0.05, 0.10, 0.50), 0.49) AS price
   FROM numbers WHERE n <= @products
 ) AS things;
 

@@ -40,8 +40,8 @@ SELECT n, CONCAT(IF(dirt = 1, '  ', ''), given, ' ', family, IF(dirt = 2, ' ', '
 FROM (
   SELECT people.n, given_names.name AS given, given_names.plain AS plain_given, gender, family_names.name AS family, family_names.plain AS plain_family,
          dice, dice % 100 AS dirt,
-         CRC32(people.n * 15485863) / 4294967296 AS fate_1, CRC32(people.n * 32452843) / 4294967296 AS fate_2, CRC32(people.n * 49979687) / 4294967296 AS fate_3
-  FROM (SELECT numbers.n, CRC32(numbers.n * 104729) AS dice, 1 + CRC32(numbers.n * 7919) % 44 AS given_no, 1 + FLOOR(51 * POW(CRC32(numbers.n * 1299709) / 4294967296, 1.4)) AS family_no
+         CRC32(people.n * 15485863) / 4294967296e0 AS fate_1, CRC32(people.n * 32452843) / 4294967296e0 AS fate_2, CRC32(people.n * 49979687) / 4294967296e0 AS fate_3
+  FROM (SELECT numbers.n, CRC32(numbers.n * 104729) AS dice, 1 + CRC32(numbers.n * 7919) % 44 AS given_no, 1 + FLOOR(51 * POW(CRC32(numbers.n * 1299709) / 4294967296e0, 1.4)) AS family_no
         FROM numbers WHERE numbers.n <= @customers) AS people
   JOIN given_names ON given_names.n = given_no
   JOIN family_names ON family_names.n = family_no
@@ -61,7 +61,7 @@ SELECT id, kinds.kind,
        ELT(place, 'Berlin', 'München', 'Köln', 'London', 'Edinburgh', 'Paris', 'Orléans', 'Roma', 'Málaga', 'Wien', 'Zürich', 'Amsterdam', 'Malmö', 'Kobenhavn', 'Dublin', 'Bruxelles'),
        ELT(place, 'DE', 'DE', 'DE', 'GB', 'GB', 'FR', 'FR', 'IT', 'ES', 'AT', 'CH', 'NL', 'SE', 'DK', 'IE', 'BE')
 FROM (
-  SELECT id, CRC32(id * 6700417) AS dice, 1 + FLOOR(16 * POW(CRC32(id * 86028121) / 4294967296, 1.5)) AS place
+  SELECT id, CRC32(id * 6700417) AS dice, 1 + FLOOR(16 * POW(CRC32(id * 86028121) / 4294967296e0, 1.5)) AS place
   FROM customers WHERE id <= @customers
 ) AS homes
 JOIN (SELECT 'billing' AS kind UNION ALL SELECT 'shipping') AS kinds ON kinds.kind = 'billing' OR homes.dice % 6 = 0;
@@ -91,7 +91,7 @@ INSERT INTO departments (id, name, head_id) VALUES (1,'Board',1), (2,'Sales',2),
 INSERT INTO employees (id, department_id, manager_id, name, salary, hired_on, badge)
 SELECT numbers.n, IF(numbers.n <= 5, numbers.n, 2 + CRC32(numbers.n * 7919) % 4),
        CASE WHEN numbers.n = 1 THEN 1 WHEN numbers.n <= 5 THEN 1 ELSE 2 + CRC32(numbers.n * 7919) % 4 END,
-       CONCAT(given_names.name, ' ', family_names.name), 28000 + ROUND(CRC32(numbers.n * 104729) / 4294967296 * 52000 / numbers.n * 8, 2),
+       CONCAT(given_names.name, ' ', family_names.name), 28000 + ROUND(CRC32(numbers.n * 104729) / 4294967296e0 * 52000 / numbers.n * 8, 2),
        DATE('2008-03-03') + INTERVAL CRC32(numbers.n * 1299709) % 5500 DAY, 700 + numbers.n * 37
 FROM numbers
 JOIN given_names ON given_names.n = 1 + numbers.n * 5 % 44

@@ -15,17 +15,17 @@ SELECT order_id, line_no, products.id, 1 + dice % (1 + products.id % 4), ELT(1 +
        products.price, ELT(1 + (dice >> 9) % 12, 0, 0, 0, 0, 0, 0, 0, 0, 0.05, 0.10, 0.15, 0.3333)
 FROM (
   SELECT numbers.n AS order_id, lines_.n AS line_no, CRC32(numbers.n * 15485863 + lines_.n * 7919) AS dice,
-         1 + FLOOR(@products * POW(CRC32(numbers.n * 104729 + lines_.n * 1299709) / 4294967296, 2.2)) AS product_no
+         1 + FLOOR(@products * POW(CRC32(numbers.n * 104729 + lines_.n * 1299709) / 4294967296e0, 2.2)) AS product_no
   FROM numbers
   JOIN (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6) AS lines_
-    ON lines_.n <= 1 + FLOOR(6 * POW(CRC32(numbers.n * 32452843) / 4294967296, 2.8))
+    ON lines_.n <= 1 + FLOOR(6 * POW(CRC32(numbers.n * 32452843) / 4294967296e0, 2.8))
   WHERE numbers.n <= @orders
 ) AS lines_of_orders
 JOIN products ON products.id = product_no
 ORDER BY order_id, line_no;
 
 INSERT INTO orders (id, customer_id, status, ordered_at, currency, total, coupon_code, wished_for, comment, taken_by, updated_at)
-SELECT n, 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296, 1.7)),
+SELECT n, 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296e0, 1.7)),
        CASE WHEN dice % 33 = 0 THEN 'cancelled' WHEN n > @orders * 0.995 THEN 1 + dice % 4 ELSE 'delivered' END,
        ordered_at, ELT(1 + dice % 10, 'EUR', 'EUR', 'EUR', 'EUR', 'EUR', 'GBP', 'GBP', 'CHF', 'SEK', 'USD'), total,
        ELT(1 + dice % 60, 'SPRING', 'SPRING ', 'Sommer-24', 'O''CLOCK "5"', 'Zürich', '😀', '10'),
@@ -35,7 +35,7 @@ SELECT n, 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296, 1.7)),
        ordered_at + INTERVAL 1 + dice % 9 DAY
 FROM (
   SELECT numbers.n, CRC32(numbers.n * 982451653) AS dice,
-         TIMESTAMP(calendar.day) + INTERVAL FLOOR(86399 * LEAST(0.999, 0.22 + 0.37 * (CRC32(numbers.n * 67867967) + CRC32(numbers.n * 86028121)) / 4294967296)) SECOND
+         TIMESTAMP(calendar.day) + INTERVAL FLOOR(86399 * LEAST(0.999, 0.22 + 0.37 * (CRC32(numbers.n * 67867967) + CRC32(numbers.n * 86028121)) / 4294967296e0)) SECOND
            + INTERVAL CRC32(numbers.n * 49979687) % 1000000 MICROSECOND AS ordered_at,
          (SELECT SUM(line_total) FROM order_items WHERE order_items.order_id = numbers.n) AS total
   FROM calendar JOIN numbers ON numbers.n BETWEEN calendar.first_order AND calendar.last_order
@@ -54,7 +54,7 @@ SELECT 800000000 + n, 'lost', TIMESTAMP('2022-11-01 10:00:00') + INTERVAL n HOUR
 INSERT INTO shipments (id, order_id, carrier, tracking_no, shipped_at, delivered_at, weight_kg)
 SELECT BIN_TO_UUID(UNHEX(LEFT(SHA2(CONCAT('shipment', id), 256), 32))), id, ELT(1 + dice % 5, 'DHL', 'DPD', 'Royal Mail', 'dhl ', 'La Poste'),
        IF(dice % 12 = 0, NULL, CONCAT('TR', LPAD(dice, 10, '0'))), ordered_at + INTERVAL 20 + dice % 30 HOUR,
-       IF(status = 'delivered', ordered_at + INTERVAL 60 + FLOOR(POW(dice % 1000 / 1000, 3) * 300) HOUR + INTERVAL dice % 3600 SECOND, NULL),
+       IF(status = 'delivered', ordered_at + INTERVAL 60 + FLOOR(POW(dice % 1000 / 1000e0, 3) * 300) HOUR + INTERVAL dice % 3600 SECOND, NULL),
        0.1 + (dice % 4000) / 250
 FROM (SELECT id, ordered_at, status, CRC32(id * 6700417) AS dice FROM orders WHERE status IN ('shipped', 'delivered') AND id % 3 > 0) AS sent;
 

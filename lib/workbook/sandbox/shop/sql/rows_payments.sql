@@ -9,8 +9,8 @@ FROM currencies JOIN numbers ON numbers.n <= 105
 WHERE currencies.code IN ('EUR', 'GBP', 'CHF', 'SEK', 'USD', 'JPY');
 
 INSERT INTO payments (id, order_id, method, amount, currency, paid_at, bank_reference, answer)
-SELECT UNHEX(LEFT(SHA2(CONCAT('payment', id), 256), 32)), id, 1 + FLOOR(5 * POW(dice % 1000 / 1000, 1.8)), total, currency,
-       IF(dice % 30 = 0, NULL, ordered_at + INTERVAL FLOOR(POW(dice % 500 / 500, 6) * 400000) SECOND), IF(dice % 3 = 0, NULL, CONCAT('RF', 10 + dice % 89, LPAD(id, 10, '0'))),
+SELECT UNHEX(LEFT(SHA2(CONCAT('payment', id), 256), 32)), id, 1 + FLOOR(5 * POW(dice % 1000 / 1000e0, 1.8)), total, currency,
+       IF(dice % 30 = 0, NULL, ordered_at + INTERVAL FLOOR(POW(dice % 500 / 500e0, 6) * 400000) SECOND), IF(dice % 3 = 0, NULL, CONCAT('RF', 10 + dice % 89, LPAD(id, 10, '0'))),
        IF(dice % 4 = 0, JSON_OBJECT('ok', CAST('true' AS JSON), 'risk', dice % 100, 'network', ELT(1 + dice % 3, 'visa', 'mastercard', 'girocard')), NULL)
 FROM (SELECT id, total, currency, ordered_at, CRC32(id * 32452843) AS dice FROM orders WHERE status <> 'cancelled' AND id % 12 > 0) AS paid;
 
@@ -31,7 +31,7 @@ FROM numbers WHERE n <= 300;
 
 INSERT INTO bank_export (booked, purpose, amount, iban)
 SELECT DATE_FORMAT(DATE('2024-01-01') + INTERVAL n % 366 DAY, '%d.%m.%Y'), CONCAT(ELT(1 + n % 4, 'RECHNUNG ', 'Zahlung Nr. ', 'GEBÜHR ', 'invoice '), n),
-       IF(n % 50 = 0, 'N/A', REPLACE(FORMAT(CRC32(n * 7919) / 4294967296 * 3000, 2, 'de_DE'), ' ', '')), IF(n % 9 = 0, '', CONCAT('DE', LPAD(n % 97, 2, '0'), LPAD(CRC32(n * 104729), 18, '1')))
+       IF(n % 50 = 0, 'N/A', REPLACE(FORMAT(CRC32(n * 7919) / 4294967296e0 * 3000, 2, 'de_DE'), ' ', '')), IF(n % 9 = 0, '', CONCAT('DE', LPAD(n % 97, 2, '0'), LPAD(CRC32(n * 104729), 18, '1')))
 FROM numbers WHERE n <= GREATEST(@orders DIV 15, 20);
 
 INSERT INTO `in/out` VALUES

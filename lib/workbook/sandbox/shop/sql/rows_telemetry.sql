@@ -15,12 +15,12 @@ ORDER BY devices.id, numbers.n;
 
 INSERT INTO page_views (viewed_on, viewed_at, customer_id, path, referrer, agent, milliseconds, address)
 SELECT DATE('2023-01-01') + INTERVAL FLOOR(731 * SQRT(n / (@page_views + 1))) DAY,
-       SEC_TO_TIME(FLOOR(86399 * LEAST(0.999, (CRC32(n * 67867967) + CRC32(n * 86028121)) / 8589934592))) + INTERVAL dice % 1000 * 1000 MICROSECOND,
-       CASE WHEN dice % 3 = 0 THEN NULL WHEN dice % 100 = 1 THEN 700000000 + n ELSE 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296, 1.7)) END,
+       SEC_TO_TIME(FLOOR(86399 * LEAST(0.999, (CRC32(n * 67867967) + CRC32(n * 86028121)) / 8589934592e0))) + INTERVAL dice % 1000 * 1000 MICROSECOND,
+       CASE WHEN dice % 3 = 0 THEN NULL WHEN dice % 100 = 1 THEN 700000000 + n ELSE 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296e0, 1.7)) END,
        CONCAT(ELT(1 + dice % 5, '/', '/product/', '/suche?q=größe&page=', '/cart?x=%20', '/p/'), dice % 400),
        ELT(1 + dice % 5, NULL, '', 'https://search.example/?q=teapot', 'https://blog.example/\t', 'N/A'),
        ELT(1 + dice % 4, 'Mozilla/5.0 (X11; Linux x86_64)', 'Mozilla/5.0 (iPhone)', 'bot/1.0 (+https://bot.example)', NULL),
-       IF(dice % 50 = 0, NULL, ROUND(EXP(3 + 5 * POW(CRC32(n * 49979687) / 4294967296, 2)))),
+       IF(dice % 50 = 0, NULL, ROUND(EXP(3 + 5 * POW(CRC32(n * 49979687) / 4294967296e0, 2)))),
        INET6_ATON(IF(dice % 4 = 0, CONCAT('2001:db8::', HEX(dice % 65536)), CONCAT('192.0.2.', dice % 256)))
 FROM (SELECT n, CRC32(n * 104729) AS dice FROM numbers WHERE n <= @page_views) AS views_
 ORDER BY n;
