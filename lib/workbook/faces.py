@@ -45,8 +45,8 @@ stroke-linecap:round;stroke-linejoin:round}
 .wb .wb-boxes{display:flex;flex-wrap:wrap;gap:.75rem;padding:0}
 .wb .wb-box{flex:1 1 9.5rem;max-width:19rem;display:flex;flex-direction:column;gap:.2rem;margin:0;padding:.8rem 1rem;border:1px solid var(--wb-line);
 border-radius:10px;background:var(--wb-surface);min-width:0}
-.wb .wb-box dt{margin:0;font-size:.86em;font-weight:500;color:var(--wb-muted)}
-.wb .wb-box dd{margin:0;font-size:1.55em;font-weight:650;line-height:1.25;letter-spacing:-.01em;
+.wb .wb-box dt{float:none;width:auto;margin:0;font-size:.86em;font-weight:500;color:var(--wb-muted)}
+.wb .wb-box dd{float:none;width:auto;margin:0;padding:0;font-size:1.55em;font-weight:650;line-height:1.25;letter-spacing:-.01em;
 font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .wb .wb-box dd.wb-mark{font-size:1em;font-weight:500;letter-spacing:0;padding-top:.2rem}
 .wb .wb-box dd+dd.wb-mark{margin-top:auto}
@@ -67,7 +67,7 @@ white-space:nowrap;border-top:0;border-bottom:1px solid var(--wb-line);vertical-
 .wb .wb-table tbody tr:hover>*{background:var(--wb-surface)}
 .wb .wb-table th.wb-number,.wb .wb-table td.wb-number{text-align:right;white-space:nowrap}
 .wb .wb-table .wb-short{white-space:nowrap}.wb .wb-table .wb-long{min-width:17rem}
-.wb .wb-bytes{overflow-wrap:anywhere;font-size:.92em}
+.wb .wb-bytes{overflow-wrap:anywhere;font-size:.92em;background:none;padding:0;color:inherit}
 .wb .wb-more{margin:.4rem 0 0;font-size:.92em}
 .wb .wb-bar{display:inline-flex;align-items:center;gap:.5em;white-space:nowrap;font-variant-numeric:tabular-nums}
 .wb .wb-track{display:inline-block;width:5rem;height:.5rem;border-radius:999px;background:var(--wb-plain-ground);
@@ -152,9 +152,9 @@ def without_style(fragment: str) -> Html:
     return Html(re.sub(rf"{STYLE_MARK}[^<]*</style>", "", fragment))
 
 
-def hidden(character: str) -> bool:
-    """Whether a character is not seen where it stands: a control, a mark that reorders text, one without width."""
-    return _HIDDEN.match(character) is not None
+def spelled(value: str, keep: str = "\n\t") -> str:
+    """Plain text in which characters that are not seen where they stand are written out, as U+202E."""
+    return _HIDDEN.sub(lambda found: found.group() if found.group() in keep else f"U+{ord(found.group()):04X}", value)
 
 
 def escape(value: object, *, limit: int = _TEXT_LIMIT) -> Html:
@@ -188,7 +188,7 @@ def escape(value: object, *, limit: int = _TEXT_LIMIT) -> Html:
 
 def attribute(value: str) -> str:
     """`value` for the inside of a quoted HTML attribute."""
-    return _HIDDEN.sub(lambda found: f"U+{ord(found.group()):04X}", html.escape(value, quote=True))
+    return html.escape(spelled(value, keep=""), quote=True)
 
 
 def tone(verdict: object) -> str:

@@ -22,6 +22,8 @@ _WHY, _TODO = "Why it matters:", "What to do:"
 # papermill adds cells of its own at the top and before the failing cell; the page has a banner that says more.
 _NOT_SHOWN = {"papermill-error-cell-tag"}
 _FOLDED_NAMES = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
+# Characters of printed text or log that a page shows of one cell.
+_PRINTED = 200_000
 _TABLES = ["table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "colgroup", "col"]
 _PLAIN_TAGS = [
     "div",
@@ -113,12 +115,12 @@ class _Maker:
         self.sanitizer.strip = True
 
     def prose(self, source: str) -> str:
-        return str(self.markdown(_visible(source)))
+        return str(self.markdown(faces.spelled(source)))
 
     def code(self, source: str) -> str:
         self.body.code_cells += 1
         # A box that scrolls must be reachable by keyboard.
-        return self.highlight(_visible(source)).replace("<pre>", '<pre tabindex="0">', 1)
+        return self.highlight(faces.spelled(source)).replace("<pre>", '<pre tabindex="0">', 1)
 
     def code_name(self, cell: NotebookNode) -> str:
         tags = cell.metadata.get("tags", [])
@@ -242,16 +244,14 @@ def _joined(text: str | list[str]) -> str:
     return "".join(text) if isinstance(text, list) else str(text)
 
 
-def _visible(source: str) -> str:
-    """`source` with the control characters and marks that reorder text written out; its lines and tabs stay."""
-    return "".join(
-        letter if letter in "\n\t" or not faces.hidden(letter) else f"U+{ord(letter):04X}" for letter in source
-    )
-
-
 def _terminal(text: str) -> str:
+    """What a program printed, with its colours; of very much of it the end."""
+    cut = len(text) - _PRINTED
     # The escape character stays, for it begins the colours of a terminal.
-    kept = "".join(
-        letter if letter in "\n\t\x1b" or not faces.hidden(letter) else f"U+{ord(letter):04X}" for letter in text
+    kept = faces.spelled(text[max(0, cut) :], keep="\n\t\x1b")
+    shown = str(ansi2html(kept)).replace("\x1b", "U+001B")
+    return (
+        f'<span class="wb-muted">… {cut:,} characters before this are in the notebook.</span>\n{shown}'
+        if cut > 0
+        else shown
     )
-    return str(ansi2html(kept)).replace("\x1b", "U+001B")
