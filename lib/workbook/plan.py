@@ -172,7 +172,8 @@ def _run(session: Session, step: Step, statement: str) -> None:
     try:
         if step.database is not None:
             driver.select_db(step.database)
-        session.execute("SET SESSION " + ", ".join(f"{name} = %s" for name in settings), list(settings.values()))
+        values = [int(value) if value.isdigit() else value for value in settings.values()]
+        session.execute("SET SESSION " + ", ".join(f"{name} = %s" for name in settings), values)
         # The server reads the statement in the character set of the client, so it must be sent in that.
         driver.encoding = (
             _CODECS.get(settings["character_set_client"]) or charset_by_name(settings["character_set_client"]).encoding

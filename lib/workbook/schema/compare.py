@@ -1,0 +1,203 @@
+"""How alike the schemas of source and target are: a verdict for every object, with the part that differs."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbook.names import mysql_path, quote_mysql
+from workbook.schema.code import adapted_code, normal_code, same_account, setting_differences
+from workbook.schema.columns import column_differences
+from workbook.schema.definitions import Code, Definitions, TablePath
+from workbook.schema.order import ordered_views
+from workbook.schema.planning import expected_foreign_keys, never_made
+from workbook.schema.rules import COUNTER_INDEX, adapted, same_collation
+from workbook.schema.table import Part, TableDefinition
+
+
+@dataclass(frozen=True)
+class ObjectDifference:
+    """An object's verdict: same, different, or tolerated by a rule that `detail` names."""
+
+    kind: str
+    name: str
+    verdict: str
+    detail: str = ""
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def compare(source: Definitions, target: Definitions) -> tuple[ObjectDifference, ...]:
+    """Every object in the source's scope: databases, tables, their indexes, keys, checks and counters, and all code.
+
+    Columns are named only where they differ. What the target holds beyond the scope is not looked at; what it adds to
+    a table in scope is a difference.
+    """
+    return (*_databases(source, target), *_tables(source, target), *_code(source, target))
+
+
+def _databases(source: Definitions, target: Definitions) -> Iterable[ObjectDifference]:
+    there = {database.name: database for database in target.catalog.databases}
+    for database in source.catalog.databases:
+        if database.name not in source.scope.databases:
+            continue
+        found = there.get(database.name)
+        name = quote_mysql(database.name)
+        if found is None:
+            yield ObjectDifference("database", name, "different", "is missing on the target")
+        elif same_collation(database.collation, found.collation):
+            yield ObjectDifference("database", name, "same")
+        else:
+            detail = f"default {database.collation} became {found.collation}; tables and columns state their own"
+            yield ObjectDifference("database", name, "tolerated", detail)
+
+
+def _tables(source: Definitions, target: Definitions) -> Iterable[ObjectDifference]:
+    for path in source.tables:
+        name = mysql_path(*path)
+        if path not in target.tables:
+            yield ObjectDifference("table", name, "different", "is missing on the target")
+            continue
+        wanted = adapted(source.split[path], source.members_of(path))
+        there = target.split[path]
+        columns = column_differences(source, target, path)
+        differences = [f"column {column!r} {what}" for column, what in columns]
+        differences += _option_differences(source, target, path, wanted.table, there)
+        verdict = "different" if differences else "tolerated" if wanted.changes else "same"
+        yield ObjectDifference("table", name, verdict, "; ".join(differences or wanted.changes))
+        for column, what in columns:
+            yield ObjectDifference("column", mysql_path(*path, column), "different", what)
+        yield from _parts(source, path, wanted.table, there)
+        if there.auto_increment < wanted.table.auto_increment:
+            detail = (
+                f"the next value {wanted.table.auto_increment} became {there.auto_increment}: values would come again"
+            )
+            yield ObjectDifference("counter", name, "different", detail)
+
+
+def _option_differences(
+    source: Definitions, target: Definitions, path: TablePath, wanted: TableDefinition, there: TableDefinition
+) -> list[str]:
+    found = []
+    if wanted.engine.lower() != there.engine.lower():
+        found.append(f"engine {wanted.engine} became {there.engine}")
+    here_collation, there_collation = source.catalog.table[path].collation, target.catalog.table[path].collation
+    if not same_collation(here_collation, there_collation):
+        found.append(f"default collation {here_collation} became {there_collation}")
+    for option in sorted({*wanted.normal_options, *there.normal_options}):
+        if wanted.normal_options.get(option) != there.normal_options.get(option):
+            one, other = wanted.option.get(option, "none"), there.option.get(option, "none")
+            found.append(f"{option} {one[:120]} became {other[:120]}")
+    if wanted.normal_partitioning != there.normal_partitioning:
+        found.append("partitions differ")
+    return found
+
+
+def _parts(
+    source: Definitions, path: TablePath, wanted: TableDefinition, there: TableDefinition
+) -> Iterable[ObjectDifference]:
+    primary = (wanted.primary_key,) if wanted.primary_key else ()
+    primary_there = (there.primary_key,) if there.primary_key else ()
+    kept, without_parent = expected_foreign_keys(source, path)
+    yield from _compared("index", path, (*primary, *wanted.indexes), (*primary_there, *there.indexes), there)
+    yield from _compared("foreign key", path, kept, there.foreign_keys, there)
+    yield from _compared("check", path, wanted.checks, there.checks, there)
+    for left in without_parent:
+        yield ObjectDifference(left.kind, left.name, "tolerated", left.why)
+
+
+def _compared(
+    kind: str, path: TablePath, wanted: Iterable[Part], there: Iterable[Part], table: TableDefinition
+) -> Iterable[ObjectDifference]:
+    extra = {part.name.lower(): part for part in there}
+    missing = []
+    for part in wanted:
+        name = mysql_path(*path, part.name)
+        found = extra.pop(part.name.lower(), None)
+        if found is None:
+            missing.append(part)
+        elif found.normal == part.normal:
+            rule = "added for the AUTO_INCREMENT column" if part.name == COUNTER_INDEX else ""
+            yield ObjectDifference(kind, name, "tolerated" if rule else "same", rule)
+        else:
+            yield ObjectDifference(kind, name, "different", f"{part.text} became {found.text}")
+    for part in missing:
+        name = mysql_path(*path, part.name)
+        twin = next((other for other in extra.values() if other.definition == part.definition), None)
+        if twin is not None and kind != "index" and _automatic(part, path[1]) and _automatic(twin, path[1]):
+            del extra[twin.name.lower()]
+            yield ObjectDifference(kind, name, "tolerated", f"is named {twin.name!r}: the name is an automatic one")
+        else:
+            yield ObjectDifference(kind, name, "different", f"is missing on the target ({part.text})")
+    keys = {key.name for key in table.foreign_keys}
+    for part in extra.values():
+        name = mysql_path(*path, part.name)
+        if kind == "index" and part.name in keys:
+            yield ObjectDifference(kind, name, "tolerated", "made by the server for the foreign key of that name")
+        else:
+            yield ObjectDifference(kind, name, "different", f"is on the target only ({part.text})")
+
+
+def _automatic(part: Part, table: str) -> bool:
+    """Whether the server made the name up: table_ibfk_1, table_chk_1."""
+    return part.name.lower().startswith((f"{table}_ibfk_".lower(), f"{table}_chk_".lower()))
+
+
+def _code(source: Definitions, target: Definitions) -> Iterable[ObjectDifference]:
+    _, left_views = ordered_views(source)
+    left_out = {left.name: left.why for left in left_views}
+    triggers_there: dict[tuple[str | None, ...], list[str]] = {}
+    for item in sorted(target.code, key=lambda item: item.order):
+        if item.kind == "trigger":
+            triggers_there.setdefault((item.database, item.table, item.moment), []).append(item.name)
+    for code in source.code:
+        name = mysql_path(code.database, code.name)
+        found = target.code_by_key.get(code.key)
+        why = left_out.get(name) if code.kind == "view" else never_made(code, target)
+        if found is None:
+            detail = f"left out: {why}" if why else "is missing on the target"
+            yield ObjectDifference(code.kind, name, "tolerated" if why else "different", detail)
+            continue
+        differences, rules = _code_differences(code, found, target.account)
+        if code.kind == "trigger" and _fires_otherwise(code, source, triggers_there):
+            differences.append("fires in another order")
+        verdict = "different" if differences else "tolerated" if rules else "same"
+        yield ObjectDifference(code.kind, name, verdict, "; ".join(differences or rules))
+    known = {code.key for code in source.code}
+    for item in target.code:
+        if item.kind == "trigger" and item.key not in known:
+            yield ObjectDifference(
+                "trigger", mysql_path(item.database, item.name), "different", "is on the target only"
+            )
+
+
+def _code_differences(code: Code, found: Code, account: str) -> tuple[list[str], list[str]]:
+    made = adapted_code(code, account)
+    differences = setting_differences(code, made.settings, found)
+    rules = []
+    if normal_code(code) != normal_code(found):
+        differences.append("its text differs")
+    if not same_account(code.definer, found.definer):
+        if same_account(found.definer, account):
+            rules.append(f"definer {code.definer} became {found.definer}")
+        else:
+            differences.append(f"definer {code.definer} became {found.definer}")
+    if code.status != found.status:
+        if found.status == "DISABLED":
+            rules.append(f"{code.status} became DISABLED: events wait for the cutover")
+        else:
+            differences.append(f"{code.status} became {found.status}")
+    return differences, rules
+
+
+def _fires_otherwise(code: Code, source: Definitions, there: dict[tuple[str | None, ...], list[str]]) -> bool:
+    group = (code.database, code.table, code.moment)
+    names = there.get(group, [])
+    here = [
+        item.name
+        for item in sorted(source.code, key=lambda item: item.order)
+        if item.kind == "trigger" and (item.database, item.table, item.moment) == group and item.name in names
+    ]
+    known = [name for name in names if name in here]
+    return here.index(code.name) != known.index(code.name)

@@ -1,0 +1,102 @@
+"""The schema phase for a notebook: plan, look again after apply, and judge."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbook import faces
+from workbook.catalog import Catalog
+from workbook.errors import Refused
+from workbook.mapping.objects import Mapping
+from workbook.plan import Plan
+from workbook.schema.compare import ObjectDifference, compare
+from workbook.schema.definitions import Definitions, TablePath, read_definitions, read_target, scope_of
+from workbook.schema.loading import deferral_plan
+from workbook.schema.planning import SchemaPlan, plan
+from workbook.servers import Server
+
+
+@dataclass(frozen=True)
+class SchemaResult:
+    """What the schema phase did, and whether nothing is left to do. `verdict` is ok or different."""
+
+    verdict: str
+    planned: Plan
+    second: Plan
+    objects: tuple[ObjectDifference, ...]
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "plan": self.planned.asdict(),
+            "second_plan": self.second.asdict(),
+            "objects": [asdict(item) for item in self.objects],
+        }
+
+    def _repr_html_(self) -> str:
+        counts = Counter(item.verdict for item in self.objects)
+        worth = [item for item in self.objects if item.verdict != "same"]
+        return faces.stack(
+            faces.boxes(
+                ("Schema", self.verdict, self.verdict),
+                ("Steps applied", len(self.planned.steps)),
+                ("Steps still missing", len(self.second.steps)),
+                ("Objects the same", counts["same"]),
+                ("Changed by a rule", counts["tolerated"]),
+                ("Different", counts["different"]),
+            ),
+            faces.table(
+                [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in worth],
+                {"kind": "Kind", "name": "Name", "verdict": "Verdict", "detail": "What differs, and by which rule"},
+                caption="Objects that are not exactly the same",
+            )
+            if worth
+            else faces.text("Every object is exactly the same on both sides."),
+        )
+
+
+def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
+    """The source's definitions of all that the mapping has in scope."""
+    return read_definitions(source, catalog, scope_of(catalog, [table.path for table in mapping.in_scope]))
+
+
+def plan_schema(
+    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
+) -> SchemaPlan:
+    """The plan from the servers as they are. Raises Refused where the target holds what is not ours."""
+    definitions = read_source(source, catalog, mapping)
+    return plan(definitions, read_target(target, definitions), owned)
+
+
+def plan_again(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaPlan:
+    """A further plan from the same source definitions and the target as it is now: empty when all is done."""
+    if planned.source is None:
+        raise Refused(
+            "The plan holds no source definitions.",
+            "Another reading of the source could differ by what happened since.",
+            "Make the plan with plan_schema.",
+        )
+    return plan(planned.source, read_target(target, planned.source), owned)
+
+
+def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaResult:
+    """The result after apply: a second plan, which must be empty, and every object compared."""
+    second = plan_again(planned, target, owned)
+    assert planned.source is not None
+    objects = compare(planned.source, read_target(target, planned.source))
+    good = second.empty and all(item.verdict != "different" for item in objects)
+    return SchemaResult("ok" if good else "different", planned, second, objects)
+
+
+def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> tuple[ObjectDifference, ...]:
+    """Every object in scope compared between the servers as they are."""
+    definitions = read_source(source, catalog, mapping)
+    return compare(definitions, read_target(target, definitions))
+
+
+def plan_deferral(planned: SchemaPlan, target: Server, tables: Collection[TablePath]) -> Plan:
+    """The steps that clear empty tables of what hinders a load; `plan_again` gives the steps that bring it back."""
+    assert planned.source is not None
+    return deferral_plan(read_target(target, planned.source), tables)
