@@ -28,6 +28,11 @@ def mysql_path(*parts: str) -> str:
     return ".".join(quote_mysql(part) for part in parts)
 
 
+def with_values(sql: str) -> str:
+    """A piece of SQL for a statement that also binds values: the driver would read a lone % in a name as a place."""
+    return sql.replace("%", "%%")
+
+
 def mysql_account(user: str, host: str) -> str:
     """An account name as MySQL's account statements take it: 'user'@'host'."""
     return f"{mysql_string(user)}@{mysql_string(host)}"

@@ -65,6 +65,11 @@ class Server:
             **options,
         )
         self._engine: Engine | None = None
+        # For worker processes: pickled through a pipe, never to a file.
+        self._arguments: Callable[[], tuple[Role, str, int, str, str]] = lambda: (role, host, port, user, password)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Server, self._arguments()
 
     def __repr__(self) -> str:
         return f"{self.role} {self.user}@{self.host}:{self.port}"
@@ -190,7 +195,10 @@ class Session:
 
     def _run(self, sql: str, values: Sequence[Any] | None) -> Any:
         try:
-            return self.connection.exec_driver_sql(sql, tuple(values) if values is not None else None)
+            if values is None:
+                # Without this a % in a name would be read as the place of a value.
+                return self.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+            return self.connection.exec_driver_sql(sql, tuple(values))
         except Exception as error:
             if isinstance(getattr(error, "orig", None), pymysql.MySQLError):
                 raise self.server.explained(error, "running a statement") from None

@@ -1,0 +1,117 @@
+"""The chunk ledger on the target: which chunk of which snapshot is loaded, committed together with its rows."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from workbook.bulk.chunks import Chunk
+from workbook.bulk.snapshot import Snapshot
+from workbook.names import mysql_path, mysql_string
+from workbook.plan import Journal
+from workbook.servers import Server, Session
+
+SCHEMA = "_workbook"
+
+
+class ChunkLedger:
+    """The chunks of one environment's load, in the schema `_workbook` of the target."""
+
+    def __init__(self, target: Server, environment: str):
+        self._target = target
+        self.chunks = mysql_path(SCHEMA, f"chunks_{environment}")
+        self.loads = mysql_path(SCHEMA, f"load_{environment}")
+
+    def create(self, journal: Journal) -> None:
+        """Make the schema and the two tables where they are not there."""
+        with self._target.session() as session:
+            for name, statement, undo in (
+                (f"database {mysql_path(SCHEMA)}", f"CREATE DATABASE IF NOT EXISTS {mysql_path(SCHEMA)}", None),
+                (
+                    f"table {self.loads}",
+                    f"CREATE TABLE IF NOT EXISTS {self.loads} (id TINYINT PRIMARY KEY, snapshot JSON NOT NULL,"
+                    " state VARCHAR(10) NOT NULL)",
+                    f"DROP TABLE IF EXISTS {self.loads}",
+                ),
+                (
+                    f"table {self.chunks}",
+                    f"CREATE TABLE IF NOT EXISTS {self.chunks} (source_database VARCHAR(64) COLLATE utf8mb4_bin,"
+                    " source_table VARCHAR(64) COLLATE utf8mb4_bin, number INT, bounds JSON NOT NULL,"
+                    " loaded_rows BIGINT, loaded_bytes BIGINT, loaded_at DATETIME(3),"
+                    " PRIMARY KEY (source_database, source_table, number))",
+                    f"DROP TABLE IF EXISTS {self.chunks}",
+                ),
+            ):
+                number = journal.intend(name, undo)
+                session.execute(statement)
+                journal.confirm(number)
+
+    def state(self) -> tuple[str, dict[str, Any]] | None:
+        """`loading` or `complete`, and the snapshot of the load that the ledger knows; None where there is none."""
+        rows = self._target.rows(f"SELECT state, snapshot FROM {self.loads}")
+        return (str(rows[0]["state"]), json.loads(rows[0]["snapshot"])) if rows else None
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Forget the chunks of an earlier load and start one of this snapshot."""
+        with self._target.session() as session:
+            session.execute(f"DELETE FROM {self.chunks}")
+            session.execute(f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')", (json.dumps(snapshot.asdict()),))
+
+    def plan(self, chunks: Sequence[Chunk]) -> None:
+        """Note the chunks that are to be loaded, before the first of their rows."""
+        with self._target.session() as session:
+            for chunk in chunks:
+                session.execute(
+                    f"INSERT INTO {self.chunks} (source_database, source_table, number, bounds) VALUES (%s, %s, %s, %s)",
+                    (*chunk.path, chunk.number, json.dumps(_bounds(chunk))),
+                )
+
+    def done(self, chunk: Chunk) -> str:
+        """The statement that notes a chunk as loaded; it takes rows and bytes, and runs in the rows' transaction."""
+        database, table = (mysql_string(name).replace("%", "%%") for name in chunk.path)
+        return (
+            f"UPDATE {self.chunks} SET loaded_rows = %s, loaded_bytes = %s, loaded_at = UTC_TIMESTAMP(3)"
+            f" WHERE source_database = {database} AND source_table = {table} AND number = {chunk.number}"
+        )
+
+    def planned(self) -> dict[tuple[str, str], list[tuple[Chunk, bool, int]]]:
+        """The chunks noted, by table: each with whether it is loaded and its rows."""
+        found: dict[tuple[str, str], list[tuple[Chunk, bool, int]]] = {}
+        for row in self._target.rows(f"SELECT * FROM {self.chunks} ORDER BY source_database, source_table, number"):
+            path = (row["source_database"], row["source_table"])
+            bounds = json.loads(row["bounds"])
+            chunk = Chunk(*path, row["number"], tuple(bounds["key"]), _key(bounds["lower"]), _key(bounds["upper"]))
+            found.setdefault(path, []).append((chunk, row["loaded_rows"] is not None, int(row["loaded_rows"] or 0)))
+        return found
+
+    def complete(self, session: Session) -> None:
+        """Note that rows, indexes, foreign keys and triggers are all in place."""
+        session.execute(f"UPDATE {self.loads} SET state = 'complete'")
+
+
+def _bounds(chunk: Chunk) -> dict[str, Any]:
+    def plain(key: tuple[Any, ...] | None) -> list[Any] | None:
+        if key is None:
+            return None
+        return [
+            {"bytes": value.hex()}
+            if isinstance(value, bytes)
+            else value
+            if isinstance(value, int | str)
+            else {"text": str(value)}
+            for value in key
+        ]
+
+    return {"key": list(chunk.key), "lower": plain(chunk.lower), "upper": plain(chunk.upper)}
+
+
+def _key(values: list[Any] | None) -> tuple[Any, ...] | None:
+    if values is None:
+        return None
+    return tuple(
+        bytes.fromhex(value["bytes"])
+        if isinstance(value, dict) and "bytes" in value
+        else value["text"]
+        if isinstance(value, dict)
+        else value
+        for value in values
+    )

@@ -1,0 +1,81 @@
+"""One consistent picture of the source for all workers, with the position that change capture goes on from."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbook.errors import Refused
+from workbook.servers import Server, Session
+
+_NO_LOCK = (1044, 1045, 1142, 1227)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the source stood: binlog file and position, executed GTID set, and how the picture was taken."""
+
+    file: str | None
+    position: int | None
+    gtids: str
+    taken: str
+    how: str
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def take(source: Server, open_transactions: Callable[[], None], tries: int = 20) -> Snapshot:
+    """Have every worker open its transaction while nothing changes, and note the position.
+
+    `open_transactions` returns when all have run START TRANSACTION WITH CONSISTENT SNAPSHOT. With the RELOAD privilege
+    a global read lock of some milliseconds holds the writers; without it, the position is read before and after and
+    the transactions are opened again while it moves (`tries` times at most, then Refused).
+    """
+    with source.session() as session:
+        try:
+            session.execute("SET SESSION lock_wait_timeout = 30")
+            session.execute("FLUSH TABLES WITH READ LOCK")
+        except Exception as error:
+            if not _lacks_privilege(error):
+                raise
+        else:
+            try:
+                open_transactions()
+                return _noted(session, "under a global read lock")
+            finally:
+                session.execute("UNLOCK TABLES")
+        for attempt in range(tries):
+            before = position(session)
+            open_transactions()
+            if before == position(session):
+                return _noted(session, f"without a lock, at attempt {attempt + 1}")
+            time.sleep(0.05)
+    raise Refused(
+        f"The source {source.host}:{source.port} changed during each of {tries} attempts to take a consistent picture.",
+        "Tables read at different moments would not fit together.",
+        f"Grant RELOAD to {source.user!r}, so that the writers can be held for a moment, or load at a quieter time.",
+    )
+
+
+def position(session: Session) -> tuple[str | None, int | None, str]:
+    """Binlog file, position and executed GTID set of the source, as far as the account may see them."""
+    gtids = str(session.scalar("SELECT @@GLOBAL.gtid_executed") or "").replace("\n", "")
+    for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
+        try:
+            rows = session.rows(statement)
+        except Exception:  # the older name, or no privilege: the GTID set then stands alone
+            continue
+        if rows:
+            return str(rows[0]["File"]), int(rows[0]["Position"]), gtids
+    return None, None, gtids
+
+
+def _noted(session: Session, how: str) -> Snapshot:
+    file, place, gtids = position(session)
+    return Snapshot(file, place, gtids, str(session.scalar("SELECT UTC_TIMESTAMP(6)")), how)
+
+
+def _lacks_privilege(error: BaseException) -> bool:
+    return any(f"({code})" in str(error) for code in _NO_LOCK)

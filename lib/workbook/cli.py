@@ -1,0 +1,219 @@
+"""The command line: workbook run, status, rollback, schedule, site, sandbox."""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbook import params
+from workbook.errors import UsageError, WorkbookError
+
+app = typer.Typer(
+    help="Moves MySQL to Cloud SQL and BigQuery, phase by phase, with proof and a way back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sandbox_app = typer.Typer(
+    help="Local stand-ins: two MySQL servers, BigQuery, Pub/Sub, and the sample shop.", no_args_is_help=True
+)
+app.add_typer(sandbox_app, name="sandbox")
+
+ParamsFile = Annotated[Path, typer.Option("--params", "-p", help="the params file")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, laid over the params; may be repeated")]
+Reports = Annotated[
+    Path | None,
+    typer.Option("--reports", envvar="WORKBOOK_REPORTS", help="where runs land; reports/ in the checkout by default"),
+]
+Folder = Annotated[Path | None, typer.Option("--dir", help="the sandbox's folder; .sandbox in the checkout by default")]
+Phases = Annotated[
+    list[str] | None, typer.Argument(help="phases, in any order; none: all that lead to a validated copy")
+]
+
+
+@app.command()
+def run(params_file: ParamsFile, phases: Phases = None, sets: Sets = None, reports: Reports = None) -> None:
+    """Run phases headlessly; every run leaves a report."""
+    from workbook.phases.run import run as run_phases
+
+    _use_reports(reports)
+    overrides = dict(params.override(text) for text in sets or [])
+    settings = params.load(params_file, overrides)
+    raise typer.Exit(run_phases(settings, params_file.resolve(), overrides, phases or [], _say))
+
+
+@app.command()
+def status(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """Phases done, restore points, and what comes next."""
+    from workbook.phases.status import print_status
+
+    _use_reports(reports)
+    print_status(_settings(params_file, sets))
+
+
+@app.command()
+def rollback(
+    phase: Annotated[str, typer.Argument(help='back to the state at the end of this phase; "start": before the first')],
+    params_file: ParamsFile,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Take phases back, latest first, and prove that the state is the one of before."""
+    from workbook.phases.rollback import rollback as roll_back
+
+    _use_reports(reports)
+    done = roll_back(_settings(params_file, sets), phase, _say)
+    undone = ", ".join(done.phases) or "nothing"
+    _say(
+        f"Undone: {undone} ({done.statements} statements). Target and warehouse are as they were at the end of {done.to}."
+    )
+
+
+@app.command()
+def schedule(
+    params_file: ParamsFile,
+    at: Annotated[str, typer.Option("--at", help="time of day, HH:MM")],
+    phases: Phases = None,
+    reports: Reports = None,
+) -> None:
+    """Print the crontab line that runs phases every day."""
+    from workbook.phases.ledger import reports_folder
+    from workbook.phases.schedule import crontab_line
+
+    _use_reports(reports)
+    params.load(params_file)
+    typer.echo(crontab_line(params_file, at, phases or [], reports_folder()))
+
+
+@app.command()
+def site(reports: Reports = None) -> None:
+    """Build the index of runs again."""
+    from workbook.phases.ledger import reports_folder
+    from workbook.site import build_index
+
+    _use_reports(reports)
+    reports_folder().mkdir(parents=True, exist_ok=True)
+    typer.echo(build_index(reports_folder()))
+
+
+@sandbox_app.command("up")
+def sandbox_up(
+    folder: Folder = None,
+    source: Annotated[str, typer.Option(help="the source's flavour")] = "mysql",
+    sample: Annotated[bool, typer.Option("--sample/--no-sample", help="with the sample shop, or empty")] = True,
+    scale: Annotated[float, typer.Option(min=0.001, help="size of the sample; 1 is about 250,000 rows")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print the addresses as one JSON object")] = False,
+) -> None:
+    """Start the stand-ins; they stay until `sandbox down`."""
+    from workbook.sandbox import lifecycle
+
+    if source != "mysql":
+        raise UsageError(
+            f"The sandbox has no source of the flavour {source!r}.",
+            "Nothing was started.",
+            "Name mysql.",
+        )
+    place = folder or params.sandbox_folder()
+    # A kill of this command must not leave half a sandbox behind, so it unwinds like Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, say=_say)
+    if as_json:
+        typer.echo(json.dumps(lifecycle.public(state)))
+    else:
+        for name, url in (("source", state["source"]["url"]), ("target", state["target"]["url"])):
+            typer.echo(f"{name:10} {params.masked(url)}")
+        typer.echo(f"{'warehouse':10} {state['warehouse']['endpoint'] or 'not here: install the extra `local`'}")
+        typer.echo(f"{'pubsub':10} {state['pubsub']['endpoint'] or 'not here: it comes with the Google Cloud CLI'}")
+        typer.echo(f"{'params':10} {state['params']}")
+
+
+@sandbox_app.command("down")
+def sandbox_down(folder: Folder = None) -> None:
+    """Stop the stand-ins and remove their folder."""
+    from workbook.sandbox import lifecycle
+
+    place = (folder or params.sandbox_folder()).resolve()
+    _say(f"{lifecycle.down(place)} processes stopped.")
+
+
+@sandbox_app.command("status")
+def sandbox_status(folder: Folder = None) -> None:
+    """Show whether the stand-ins run; exit status 1 where one does not."""
+    from workbook.sandbox import lifecycle
+
+    found = lifecycle.status((folder or params.sandbox_folder()).resolve())
+    for process in found:
+        typer.echo(f"{process['name']:10} {'running' if process['alive'] else 'gone':8} pid {process['pid']}")
+    if not found:
+        typer.echo("No sandbox is up.")
+    raise typer.Exit(0 if found and all(process["alive"] for process in found) else 1)
+
+
+@sandbox_app.command("workload")
+def sandbox_workload(
+    folder: Folder = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="row changes a second")] = 100.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="for how long")] = 10.0,
+    seed: Annotated[int, typer.Option(help="chooses the changes")] = 1,
+) -> None:
+    """Change the source as an application would."""
+    from workbook.sandbox import lifecycle, workload
+
+    place = (folder or params.sandbox_folder()).resolve()
+    state = lifecycle.read_state(place)
+    if state is None:
+        raise UsageError(
+            f"No sandbox is up in {place}.", "There is no source to change.", "Start one: workbook sandbox up"
+        )
+    counts = workload.run(lambda: lifecycle.root_connection(state, "source"), rate, seconds, seed, _say)
+    typer.echo(json.dumps(counts))
+
+
+def _settings(params_file: Path, sets: list[str] | None) -> params.Settings:
+    return params.load(params_file, dict(params.override(text) for text in sets or []))
+
+
+def _use_reports(reports: Path | None) -> None:
+    # Notebooks run in processes of their own: the environment tells them too.
+    if reports is not None:
+        os.environ["WORKBOOK_REPORTS"] = str(reports.resolve())
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The entry point: errors in three parts on standard error, and the documented exit status."""
+    try:
+        app(arguments, standalone_mode=False) if arguments is not None else app(standalone_mode=False)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except WorkbookError as error:
+        _say(f"{error}")
+        sys.exit(error.exit_status)
+    except (typer.Abort, KeyboardInterrupt):
+        _say("Interrupted.")
+        sys.exit(3)
+    except OSError as error:
+        _say(
+            f"{error.strerror or error}: {error.filename or ''}\n  What to do: make room or mend the rights, then try again."
+        )
+        sys.exit(3)
+    except Exception as error:
+        # Click's own complaints about words on the command line.
+        if hasattr(error, "format_message"):
+            _say(f"{error.format_message()}\n  What to do: see workbook --help.")
+            sys.exit(2)
+        traceback.print_exc()
+        _say("This is a fault of the workbook itself; what was committed stays, and running again goes on from there.")
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

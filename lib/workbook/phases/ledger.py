@@ -1,0 +1,235 @@
+"""The ledger: an SQLite file beside the reports that knows which phase was done when, and how each step is undone."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from workbook.errors import TerminalError
+from workbook.params import CHECKOUT
+
+_metadata = sa.MetaData()
+_phases = sa.Table(
+    "phases",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("environment", sa.String, nullable=False, index=True),
+    sa.Column("phase", sa.String, nullable=False),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("status", sa.String, nullable=False),  # started, done, failed, undone
+    sa.Column("started", sa.String, nullable=False),
+    sa.Column("ended", sa.String),
+    sa.Column("before", sa.JSON),  # fingerprint of target and warehouse before the phase: the restore point
+    sa.Column("after", sa.JSON),
+    sa.Column("result", sa.String),
+)
+_steps = sa.Table(
+    "steps",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("environment", sa.String, nullable=False, index=True),
+    sa.Column("phase", sa.String, nullable=False),
+    sa.Column("server", sa.String, nullable=False),
+    sa.Column("object", sa.String, nullable=False),
+    sa.Column("undo", sa.String),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("confirmed", sa.Boolean, nullable=False),
+    sa.Column("undone", sa.Boolean, nullable=False),
+)
+_notes = sa.Table(
+    "notes",
+    _metadata,
+    sa.Column("environment", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+)
+
+
+def reports_folder() -> Path:
+    """Where runs and the ledger land: WORKBOOK_REPORTS, or reports/ in the checkout."""
+    return Path(os.environ.get("WORKBOOK_REPORTS") or CHECKOUT / "reports").resolve()
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A phase as the ledger last knew it in an environment."""
+
+    phase: str
+    run_id: str
+    status: str
+    started: str
+    ended: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    result: str | None
+
+
+class Ledger:
+    """The ledger of one environment."""
+
+    def __init__(self, environment: str, folder: Path | None = None):
+        self.environment = environment
+        folder = folder or reports_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._engine = sa.create_engine(f"sqlite:///{folder / 'ledger.sqlite'}", connect_args={"timeout": 30})
+            _metadata.create_all(self._engine)
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            raise TerminalError(
+                f"The ledger in {folder} cannot be written: {getattr(error, 'orig', error)}",
+                "Without it no step could be undone, so none is taken.",
+                "Make room or mend the folder's rights, or name another folder with --reports.",
+            ) from None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise TerminalError(
+                f"The ledger cannot be written: {error.orig}",
+                "Without it no step could be undone, so none is taken.",
+                "Make room on the disk of the reports folder, then run again.",
+            ) from None
+
+    def begin(self, phase: str, run_id: str, before: dict[str, Any]) -> int:
+        """Note that a phase starts, with its restore point; the number of the entry."""
+        with self._connection() as connection:
+            entry = connection.execute(
+                _phases.insert().values(
+                    environment=self.environment,
+                    phase=phase,
+                    run_id=run_id,
+                    status="started",
+                    started=now(),
+                    before=before,
+                )
+            )
+            assert entry.inserted_primary_key is not None
+            return int(entry.inserted_primary_key[0])
+
+    def end(self, entry: int, status: str, after: dict[str, Any], result: str | None) -> None:
+        """Note how a phase ended, with the fingerprint that a rollback to it must meet."""
+        with self._connection() as connection:
+            connection.execute(
+                _phases.update()
+                .where(_phases.c.id == entry)
+                .values(status=status, ended=now(), after=after, result=result)
+            )
+
+    def phases(self) -> dict[str, Done]:
+        """The latest entry of each phase that was begun and not undone, by name."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_phases)
+                .where(_phases.c.environment == self.environment, _phases.c.status != "undone")
+                .order_by(_phases.c.id)
+            ).mappings()
+            return {row["phase"]: Done(**{name: row[name] for name in Done.__dataclass_fields__}) for row in rows}
+
+    def first_restore_point(self) -> dict[str, Any] | None:
+        """The fingerprint before the first phase that is not undone; None where nothing was done."""
+        with self._connection() as connection:
+            row = connection.execute(
+                sa.select(_phases.c.before)
+                .where(_phases.c.environment == self.environment, _phases.c.status != "undone")
+                .order_by(_phases.c.id)
+                .limit(1)
+            ).first()
+        return None if row is None else row[0]
+
+    def mark_undone(self, phase: str) -> None:
+        """Note that a phase and all its steps were taken back."""
+        with self._connection() as connection:
+            for table, column in ((_phases, {"status": "undone"}), (_steps, {"undone": True})):
+                connection.execute(
+                    table.update()
+                    .where(table.c.environment == self.environment, table.c.phase == phase)
+                    .values(**column)
+                )
+
+    def journal(self, phase: str) -> "LedgerJournal":
+        """A journal for the steps of `phase`."""
+        return LedgerJournal(self, phase)
+
+    def to_undo(self, phase: str, server: str) -> list[str]:
+        """The undo statements of a phase on a server (`target` or `warehouse`), latest first."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_steps.c.undo)
+                .where(
+                    _steps.c.environment == self.environment,
+                    _steps.c.phase == phase,
+                    _steps.c.server == server,
+                    _steps.c.undo.is_not(None),
+                    ~_steps.c.undone,
+                )
+                .order_by(_steps.c.id.desc())
+            ).all()
+        # A step that ran in several runs is undone once.
+        return list(dict.fromkeys(row[0] for row in rows))
+
+    def owned(self) -> set[str]:
+        """The objects that the workbook made in this environment and that were not taken back."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_steps.c.object).where(_steps.c.environment == self.environment, ~_steps.c.undone)
+            ).all()
+        return {row[0] for row in rows}
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a small value under a name, in the place of an earlier one."""
+        with self._connection() as connection:
+            connection.execute(_notes.delete().where(_notes.c.environment == self.environment, _notes.c.name == name))
+            connection.execute(_notes.insert().values(environment=self.environment, name=name, value=json.dumps(value)))
+
+    def noted(self, name: str) -> Any:
+        """The value kept under a name, or None."""
+        with self._connection() as connection:
+            row = connection.execute(
+                sa.select(_notes.c.value).where(_notes.c.environment == self.environment, _notes.c.name == name)
+            ).first()
+        return None if row is None else json.loads(row[0])
+
+
+class LedgerJournal:
+    """The journal of one phase (see plan.Journal), written to the ledger before each step."""
+
+    def __init__(self, ledger: Ledger, phase: str):
+        self._ledger = ledger
+        self._phase = phase
+
+    def intend(self, object: str, undo: str | None, server: str = "target") -> int:
+        """Note durably what is about to be done; a number to confirm it with."""
+        with self._ledger._connection() as connection:
+            entry = connection.execute(
+                _steps.insert().values(
+                    environment=self._ledger.environment,
+                    phase=self._phase,
+                    server=server,
+                    object=object,
+                    undo=undo,
+                    at=now(),
+                    confirmed=False,
+                    undone=False,
+                )
+            )
+            assert entry.inserted_primary_key is not None
+            return int(entry.inserted_primary_key[0])
+
+    def confirm(self, number: int) -> None:
+        """Note that the step was done."""
+        with self._ledger._connection() as connection:
+            connection.execute(_steps.update().where(_steps.c.id == number).values(confirmed=True))

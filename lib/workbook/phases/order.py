@@ -1,0 +1,62 @@
+"""The order of the phases, as a table."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbook.errors import UsageError
+from workbook.params import CHECKOUT
+
+
+@dataclass(frozen=True)
+class PhaseKind:
+    """One phase: its notebook, what it answers, and which servers it writes to."""
+
+    number: int
+    name: str
+    title: str
+    writes_target: bool = False
+    writes_warehouse: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The file name of its notebook, without the ending."""
+        return f"{self.number:02d}_{self.name}"
+
+    @property
+    def notebook(self) -> Path:
+        """Its notebook."""
+        return CHECKOUT / "notebooks" / f"{self.stem}.ipynb"
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is something to undo."""
+        return self.writes_target or self.writes_warehouse
+
+
+PHASES = (
+    PhaseKind(1, "profile", "What the source's data looks like"),
+    PhaseKind(2, "assess", "What Cloud SQL will refuse or change"),
+    PhaseKind(3, "map", "Where each segment, table and column goes"),
+    PhaseKind(4, "schema", "Databases, tables, views, routines, triggers, events", writes_target=True),
+    PhaseKind(5, "accounts", "Users, roles and privileges", writes_target=True),
+    PhaseKind(6, "bulk_load", "All rows, from one consistent picture of the source", writes_target=True),
+    PhaseKind(7, "warehouse", "From Cloud SQL, cleaned, into BigQuery", writes_warehouse=True),
+    PhaseKind(8, "validate", "Proof that nothing was lost or changed"),
+)
+START = "start"
+
+
+def phase_named(name: str) -> PhaseKind:
+    """The phase of that name. Raises UsageError, naming the nearest, where there is none."""
+    plain = name.strip().lower().replace("-", "_")
+    for phase in PHASES:
+        if plain in (phase.name, phase.stem):
+            return phase
+    names = [phase.name for phase in PHASES]
+    near = difflib.get_close_matches(plain, names, n=1, cutoff=0.4)
+    raise UsageError(
+        f"There is no phase {name!r}." + (f" Did you mean {near[0]}?" if near else ""),
+        "Nothing was run.",
+        f"The phases are, in order: {', '.join(names)}.",
+    )

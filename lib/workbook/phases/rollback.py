@@ -1,0 +1,109 @@
+"""The way back: undoing phases in reverse, and proving that the state asked for is met again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workbook import plan
+from workbook.bulk.defer import restore_hindrances
+from workbook.bulk.ledger import SCHEMA
+from workbook.catalog import read_catalog
+from workbook.errors import UsageError, VerdictFailed
+from workbook.mapping import load_mapping
+from workbook.names import mysql_string, quote_mysql
+from workbook.params import Settings
+from workbook.phases.context import mapping_file
+from workbook.phases.fingerprint import differences, fingerprint
+from workbook.phases.ledger import Ledger
+from workbook.phases.order import PHASES, START, PhaseKind, phase_named
+from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """What a rollback did: the phases undone, latest first, and the number of statements run."""
+
+    to: str
+    phases: tuple[str, ...]
+    statements: int
+
+
+def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) -> RolledBack:
+    """Take back every phase after `to` ("start": all of them), latest first.
+
+    Only what the journal says the workbook made is touched. Afterwards the fingerprint of target and warehouse must be
+    the one noted at the end of `to`: VerdictFailed names each object that is not as it was. Raises UsageError for a
+    phase that was never done in this environment.
+    """
+    ledger = Ledger(settings.environment)
+    done = ledger.phases()
+    if to == START:
+        number, expected = 0, ledger.first_restore_point()
+        if not done:
+            expected = None
+    else:
+        kind = phase_named(to)
+        number = kind.number
+        if kind.name not in done or done[kind.name].status != "done":
+            finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
+            raise UsageError(
+                f"The phase {kind.name!r} was never done in the environment {settings.environment!r}.",
+                "There is no state at its end to go back to.",
+                f"Name one of: {', '.join([START, *finished])}.",
+            )
+        expected = _expected(kind, ledger)
+    if expected is None:
+        raise UsageError(
+            f"Nothing was done yet in the environment {settings.environment!r}.",
+            "There is nothing to take back.",
+            "See workbook status.",
+        )
+    target, warehouse = connect_target(settings), connect_warehouse(settings)
+    undone, statements = [], 0
+    for phase in reversed(PHASES):
+        if phase.number <= number or phase.name not in done:
+            continue
+        say(f"Undoing {phase.name}")
+        for statement in ledger.to_undo(phase.name, "warehouse"):
+            warehouse.query(statement).result()
+            statements += 1
+        on_target = ledger.to_undo(phase.name, "target")
+        statements += plan.undo(on_target, target)
+        if phase.name == "bulk_load" and number >= phase_named("schema").number:
+            source = connect_source(settings)
+            catalog = read_catalog(source, settings.source.databases)
+            mapping = load_mapping(
+                mapping_file(settings, ledger), catalog, emulated=settings.warehouse.endpoint is not None
+            )
+            restore_hindrances(source, target, catalog, mapping, ledger.owned())
+        ledger.mark_undone(phase.name)
+        undone.append(phase.name)
+    _drop_own_schema(target)
+    say("Proving the state")
+    wrong = differences(expected, fingerprint(target, warehouse, settings)) if expected else []
+    if wrong:
+        raise VerdictFailed(
+            f"After the rollback to {to}, {len(wrong)} objects are not as they were: {'; '.join(wrong[:5])}.",
+            "Someone else may have changed them since, or the rollback is not complete.",
+            "Look at the objects named; what the workbook had made is gone.",
+        )
+    return RolledBack(to, tuple(undone), statements)
+
+
+def _drop_own_schema(target: Server) -> None:
+    """Take the workbook's own schema away once nothing of any environment is left in it."""
+    name = mysql_string(SCHEMA)
+    there = target.scalar(f"SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {name}")
+    used = target.scalar(f"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {name}")
+    if there and not used:
+        target.execute(f"DROP DATABASE {quote_mysql(SCHEMA)}")
+
+
+def _expected(kind: PhaseKind, ledger: Ledger) -> dict[str, str] | None:
+    """The fingerprint at the end of `kind`; for a phase that writes nothing, that of the next restore point."""
+    done = ledger.phases()
+    if kind.writes:
+        return done[kind.name].after
+    for phase in PHASES:
+        if phase.number > kind.number and phase.writes and phase.name in done:
+            return done[phase.name].before
+    return {}

@@ -1,0 +1,229 @@
+"""Running phases headlessly: each notebook by papermill, its page rendered, the record kept, the exit status earned."""
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from google.api_core.retry import Retry
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from workbook import site
+from workbook.errors import Refused, UsageError, WorkbookError
+from workbook.params import Settings
+from workbook.phases.context import GOOD, require_free_space
+from workbook.phases.ledger import Ledger, reports_folder
+from workbook.phases.order import PHASES, PhaseKind, phase_named
+from workbook.phases.record import RunRecord, unwritable
+from workbook.servers import connect_source, connect_target, connect_warehouse
+
+_EXIT = {"VerdictFailed": 1, "UsageError": 2}
+
+
+def run(
+    settings: Settings,
+    params_file: Path,
+    overrides: dict[str, Any],
+    names: Sequence[str],
+    say: Callable[[str], None] = print,
+) -> int:
+    """Run the named phases in their order (all of them where none is named); the exit status.
+
+    Before a folder is made, everything that can be known is checked: names, settings, secrets, servers, disk, and that
+    no other run of this environment is under way. The first phase that does not end well ends the run.
+    """
+    kinds = sorted({phase_named(name) for name in names}, key=lambda kind: kind.number) if names else list(PHASES)
+    reports = reports_folder()
+    with _only_one(reports, settings.environment):
+        _check(settings, kinds, reports)
+        record = RunRecord.start(settings, reports, kinds)
+        try:
+            status = _run_phases(record, kinds, params_file, overrides, say)
+            site.build_index(reports)
+        except OSError as error:
+            shutil.rmtree(record.folder, ignore_errors=True)
+            raise unwritable(reports, error) from None
+    say(f"{record.content['status']}: {reports / record.folder.name}")
+    return status
+
+
+def _run_phases(
+    record: RunRecord,
+    kinds: Sequence[PhaseKind],
+    params_file: Path,
+    overrides: dict[str, Any],
+    say: Callable[[str], None],
+) -> int:
+    status, exit_status = "ok", 0
+    pages: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool, _followed(record.folder / "run.log", say):
+        for kind in kinds:
+            say(f"{kind.stem}: {kind.title}")
+            started = time.monotonic()
+            problem = _execute(kind, record.folder, params_file, overrides)
+            seconds = time.monotonic() - started
+            verdict = _verdict(record.folder / f"{kind.name}.json")
+            if problem is None and verdict not in GOOD:
+                # A kernel that died or a cell that timed out can look green: only the result tells.
+                problem = (3, f"{kind.stem} left no result: its kernel ended before its last cell.")
+            phase_status = "ok" if problem is None else "failed" if problem[0] == 1 else "error"
+            record.phase_ended(kind, verdict, seconds, phase_status)
+            pages.append(pool.submit(_render, record, kind))
+            say(f"{kind.stem}: {verdict or phase_status} in {seconds:.0f} s")
+            if problem is not None:
+                exit_status, message = problem
+                status = phase_status
+                say(message)
+                break
+        for page in pages:
+            page.result()
+    for kind in kinds:
+        entry = next(entry for entry in record.content["phases"] if entry["name"] == kind.name)
+        if (record.folder / f"{kind.stem}.html").exists():
+            entry["html"] = f"{kind.stem}.html"
+    record.end(status)
+    return exit_status
+
+
+def _execute(kind: PhaseKind, folder: Path, params_file: Path, overrides: dict[str, Any]) -> tuple[int, str] | None:
+    """Run one notebook; None where it went through, else the exit status and the message."""
+    # The kernel inherits the place of the log from this process.
+    os.environ["WORKBOOK_LOG"] = str(folder / "run.log")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        papermill.execute_notebook(
+            str(kind.notebook),
+            str(folder / f"{kind.stem}.ipynb"),
+            parameters={"params_file": str(params_file), "run_dir": str(folder), "overrides": overrides},
+            kernel_name="python3",
+            cwd=str(kind.notebook.parent),
+            progress_bar=False,
+            request_save_on_cell_execute=True,
+        )
+    except PapermillExecutionError as error:
+        return _EXIT.get(
+            error.ename, 3
+        ), f"{error.evalue}" if error.ename in _known() else f"{error.ename}: {error.evalue}"
+    except (CellExecutionError, DeadKernelError) as error:
+        return 3, f"{kind.stem} ended early: {type(error).__name__}"
+    return None
+
+
+def _known() -> set[str]:
+    def below(kind: type[WorkbookError]) -> Iterator[str]:
+        yield kind.__name__
+        for child in kind.__subclasses__():
+            yield from below(child)
+
+    return set(below(WorkbookError))
+
+
+def _render(record: RunRecord, kind: PhaseKind) -> None:
+    notebook = record.folder / f"{kind.stem}.ipynb"
+    if notebook.exists():
+        site.render_page(notebook, notebook.with_suffix(".html"), title=kind.title, run=record.content)
+
+
+def _verdict(path: Path) -> str | None:
+    try:
+        verdict: str = json.loads(path.read_text(encoding="utf-8"))["verdict"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return verdict
+
+
+def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> None:
+    """Everything that can be known before a run folder is made."""
+    reports.mkdir(parents=True, exist_ok=True)
+    require_free_space(reports)
+    for kind in kinds:
+        if not kind.notebook.exists():
+            raise UsageError(
+                f"There is no notebook {kind.notebook.name}.",
+                "The phase is its notebook.",
+                "Restore it from version control.",
+            )
+        nbformat.read(str(kind.notebook), as_version=4)
+    connect_source(settings).scalar("SELECT 1")
+    connect_target(settings).scalar("SELECT 1")
+    if any(kind.writes or kind.name == "validate" for kind in kinds):
+        _reach_warehouse(settings)
+    if settings.mapping_path is not None and not settings.mapping_path.exists() and kinds[0].number > 3:
+        raise UsageError(
+            f"There is no mapping file {settings.mapping_path}.",
+            "It says where each table goes.",
+            "Run the phase map first, or mend the path in the params (it is relative to the params file).",
+        )
+    Ledger(settings.environment)
+
+
+def _reach_warehouse(settings: Settings) -> None:
+    client = connect_warehouse(settings)
+    try:
+        next(iter(client.list_datasets(max_results=1, retry=Retry(timeout=20), timeout=20)), None)
+    except WorkbookError:
+        raise
+    except Exception as error:
+        place = settings.warehouse.endpoint or "BigQuery"
+        raise Refused(
+            f"The warehouse {settings.warehouse.project} at {place} cannot be reached: {type(error).__name__}: {str(error)[:200]}",
+            "Every phase that writes notes the warehouse's state first, so that it can be taken back.",
+            "Check project, endpoint, credentials and network; then run again.",
+        ) from None
+
+
+@contextmanager
+def _only_one(reports: Path, environment: str) -> Iterator[None]:
+    """Hold the lock of an environment; a run that meets another one is refused."""
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        file = (reports / f".{environment}.lock").open("w")
+    except OSError as error:
+        raise unwritable(reports, error) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                f"Another run of the environment {environment!r} is under way.",
+                "Two runs at once would write over each other.",
+                "Wait for it to end (workbook status shows it), then run again.",
+            ) from None
+        yield
+
+
+@contextmanager
+def _followed(log: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say the lines that the notebooks' kernels append to their log, while they run."""
+    ended = threading.Event()
+    log.touch()
+
+    def follow() -> None:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            while True:
+                last = ended.is_set()
+                for line in lines:
+                    say(f"    {line.rstrip()}")
+                if last:
+                    return
+                ended.wait(0.5)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,238 @@
+"""The content of one table on all three servers: one checksum query each, the hops set side by side, differences located."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from google.cloud import bigquery
+from google.cloud.exceptions import GoogleCloudError, NotFound
+
+from workbook.bulk.chunks import cut
+from workbook.catalog import Table
+from workbook.errors import WorkbookError
+from workbook.mapping import TableMap
+from workbook.mapping.cleaning import clean_select, clean_type
+from workbook.names import bigquery_path
+from workbook.params import Settings
+from workbook.servers import Server, Session
+from workbook.validate import rows as rowwise
+from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
+from workbook.validate.result import TableVerdict
+from workbook.validate.rows import Located
+from workbook.validate.sums import Side, bucket_count, differing, google_side, mysql_side
+
+# A chunk of a checksum query: some seconds of one core.
+_CHUNK_ROWS = 500_000
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The three servers of a validation."""
+
+    source: Server
+    target: Server
+    warehouse: bigquery.Client
+
+
+@dataclass
+class _Ends:
+    """What is known of one table while it is compared."""
+
+    table: Table
+    mapped: TableMap
+    fields: tuple[Field, ...]
+    buckets: int
+    raw: str
+    clean: str
+
+
+def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
+    """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
+    started = time.monotonic()
+    warehouse = settings.warehouse
+    project = servers.warehouse.project
+    ends = _Ends(
+        table,
+        mapped,
+        fields(table, mapped),
+        bucket_count(table.rows_estimate),
+        bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
+        bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
+    )
+    sides: dict[str, Side | str] = {}
+    with servers.source.session() as source, servers.target.session() as target:
+        for session in (source, target):
+            session.execute("SET SESSION transaction_isolation = 'REPEATABLE-READ'")
+            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        chunks = cut(source, table, _CHUNK_ROWS)
+        sides["source"] = _attempted(lambda: mysql_side(source, table.path, ends.fields, ends.buckets, chunks))
+        sides["target"] = _attempted(lambda: mysql_side(target, table.path, ends.fields, ends.buckets, chunks))
+        sides["warehouse"] = _attempted(lambda: _raw_side(servers.warehouse, ends, settings))
+        found = []
+        for hop, before, after in (
+            ("source-target", "source", "target"),
+            ("target-warehouse", "target", "warehouse"),
+            ("source-warehouse", "source", "warehouse"),
+        ):
+            found.append(_hop(hop, before, after, sides, ends, (source, target, servers.warehouse), settings))
+    clean = _clean_verdict(servers.warehouse, ends, settings, found[1])
+    found[1] = clean
+    seconds = time.monotonic() - started
+    return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
+
+
+def _attempted(read: Callable[[], Side]) -> Side | str:
+    """A side, or the reason why it could not be read."""
+    try:
+        return read()
+    except NotFound as error:
+        return f"it is not there: {error.message[:200]}"
+    except WorkbookError as error:
+        return error.found
+    except GoogleCloudError as error:
+        return f"the warehouse answered: {str(error)[:300]}"
+
+
+def _raw_side(client: bigquery.Client, ends: _Ends, settings: Settings) -> Side:
+    """The raw table's checksums, after a look at whether its columns are those of the mapping."""
+    there = {
+        field.name: field.field_type
+        for field in client.get_table(
+            f"{client.project}.{settings.warehouse.raw_dataset}.{ends.mapped.warehouse_name}"
+        ).schema
+    }
+    wanted = {item.warehouse_name for item in ends.fields}
+    if there.keys() != wanted:
+        odd = sorted(there.keys() ^ wanted)
+        raise _Columns(f"the columns of the raw table are not the mapping's: {', '.join(odd[:5])}")
+    key, values = _google_columns(ends)
+    return google_side(client, ends.raw, key, values, ends.buckets)
+
+
+class _Columns(WorkbookError):
+    def __init__(self, found: str):
+        super().__init__(found, "Columns that are not there cannot be compared.", "Load the warehouse again.")
+
+
+def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
+    """The encoded columns of the raw table: those of the key, and all."""
+    values = [google_value(item.warehouse_name, item.rule.google) for item in ends.fields]
+    keyed = [value for value, item in zip(values, ends.fields, strict=True) if item.key]
+    return keyed or values, values
+
+
+def _hop(
+    hop: str,
+    before: str,
+    after: str,
+    sides: dict[str, Side | str],
+    ends: _Ends,
+    readers: tuple[Session, Session, bigquery.Client],
+    settings: Settings,
+) -> TableVerdict:
+    one, other = sides[before], sides[after]
+    base = TableVerdict(ends.table.database, ends.table.name, hop, "incomparable", None, None, {})
+    rows = tuple(side.rows if isinstance(side, Side) else None for side in (one, other))
+    base = replace(base, rows_source=rows[0], rows_target=rows[1])
+    names = [item.name for item in ends.fields]
+    if isinstance(one, str) or isinstance(other, str):
+        place, why = (before, one) if isinstance(one, str) else (after, other)
+        # A table that is not there is a difference, not a failure to look.
+        verdict = "different" if "not there" in str(why) or "doesn't exist" in str(why) else "incomparable"
+        return replace(
+            base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
+        )
+    kind: Kind = "exact" if hop == "source-target" else "shared"
+    chosen = differing(one.buckets[kind], other.buckets[kind])
+    states = {item.name: _settled(item, hop, one) for item in ends.fields}
+    if not chosen:
+        return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
+    source, target, client = readers
+    key, values = _google_columns(ends)
+
+    def read(side: str) -> list[rowwise.Encoded]:
+        if side == "warehouse":
+            return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, chosen)
+        session = source if side == "source" else target
+        return rowwise.mysql_rows(session, ends.table.path, ends.fields, ends.buckets, chosen, kind)
+
+    located = rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
+    return _different(base, states, located)
+
+
+def _different(base: TableVerdict, states: dict[str, str], located: Located) -> TableVerdict:
+    """A verdict of `different` with the columns that changed; the others are as proven as the look was whole."""
+    columns = {
+        name: "different" if name in located.columns else state if located.whole else "sampled"
+        for name, state in states.items()
+    }
+    total = max((base.rows_source or 0), (base.rows_target or 0)) + min(located.missing, located.extra)
+    odd = located.missing + located.extra + located.changed
+    return replace(
+        base,
+        verdict="different",
+        columns=columns,
+        missing=located.missing,
+        extra=located.extra,
+        changed=located.changed,
+        samples=located.rows,
+        similarity=max(0.0, 1 - odd / total) if total else 0.0,
+        why=""
+        if located.whole
+        else f"only the first {rowwise.MOST_ROWS:,} rows of the differing buckets were looked at one by one",
+    )
+
+
+def _settled(item: Field, hop: str, side: Side) -> str:
+    """The state of a column that was compared: tolerated where its rule changed values that are there."""
+    if hop != "source-target" and side.losses.get(item.name):
+        return "tolerated"
+    return "proven"
+
+
+def _tolerance(hop: str, side: Side) -> str:
+    lost = {name: count for name, count in side.losses.items() if count} if hop != "source-target" else {}
+    return "; ".join(
+        f"{name}: {count:,} values the warehouse's type cannot hold became NULL, by rule"
+        for name, count in lost.items()
+    )
+
+
+def _clean_verdict(client: bigquery.Client, ends: _Ends, settings: Settings, raw: TableVerdict) -> TableVerdict:
+    """The verdict of the hop into the warehouse, after the clean table was computed again from the raw one."""
+    if raw.verdict != "same":
+        return raw
+    key, values, names, places = _clean_columns(ends)
+    expected = f"({clean_select(ends.mapped, ends.raw)})"
+    one = _attempted(lambda: google_side(client, expected, key, values, ends.buckets))
+    other = _attempted(lambda: google_side(client, ends.clean, key, values, ends.buckets))
+    ruled = {column.name: "tolerated" for column in ends.mapped.columns if column.clean}
+    states = {**raw.columns, **ruled}
+    if isinstance(one, str) or isinstance(other, str):
+        why = f"clean table: {one if isinstance(one, str) else other}"
+        verdict = "different" if "not there" in why else "incomparable"
+        return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=0.0)
+    chosen = differing(one.buckets["shared"], other.buckets["shared"])
+    if not chosen:
+        return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends)))))
+    found = [rowwise.google_rows(client, place, key, values, ends.buckets, chosen) for place in (expected, ends.clean)]
+    located = rowwise.compare(names, places, found[0], found[1], settings.validate_.samples)
+    judged = _different(raw, states, located)
+    return replace(
+        judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
+    )
+
+
+def _clean_columns(ends: _Ends) -> tuple[list[str], list[str], list[str], Sequence[str]]:
+    """The encoded columns of the clean table: those of the key, all, their source names, and the key's names."""
+    values = [
+        google_value(column.warehouse_name, CLEAN_CANONICAL[clean_type(column)]) for column in ends.mapped.columns
+    ]
+    names = [column.name for column in ends.mapped.columns]
+    keyed = [value for value, name in zip(values, names, strict=True) if name in ends.table.key]
+    return keyed or values, values, names, ends.table.key
+
+
+def _cleaned(ends: _Ends) -> str:
+    ruled = [column.name for column in ends.mapped.columns if column.clean]
+    return f"cleaned by rule, and proven to be what the rules give: {', '.join(ruled)}" if ruled else ""

@@ -1,0 +1,98 @@
+"""Rows as canonical bytes: each value length-prefixed, NULL tagged, the same in MySQL and GoogleSQL (types: mapping/types.py).
+
+A row is the concatenation of its columns in the mapping's order; a value is `<bytes>:<canonical text>`, NULL is `~`. So
+no value can run into its neighbour, and NULL is none of the texts. The row's hash is the first 128 bits of SHA-256.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from workbook.catalog import Table
+from workbook.mapping import TableMap
+from workbook.mapping.types import TypeRule, rule_named
+from workbook.names import quote_bigquery, quote_mysql
+
+Kind = Literal["exact", "shared"]
+PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key."""
+
+    name: str
+    warehouse_name: str
+    rule: TypeRule
+    key: bool
+
+
+def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
+    """The columns of a table with their rules, in the mapping's order."""
+    return tuple(
+        Field(
+            name=column.name,
+            warehouse_name=column.warehouse_name,
+            rule=rule_named(column.rule, table.column[column.name]),
+            key=column.name in table.key,
+        )
+        for column in mapped.columns
+    )
+
+
+def mysql_value(field: Field, kind: Kind) -> str:
+    """The encoded bytes of a column in MySQL."""
+    text = (field.rule.exact if kind == "exact" else field.rule.shared).replace("{c}", quote_mysql(field.name))
+    return mysql_encoded(text)
+
+
+def mysql_encoded(text: str) -> str:
+    """A canonical text, length-prefixed or tagged as NULL, as bytes without a character set."""
+    return f"IFNULL(CONCAT(LENGTH({text}), ':', CAST({text} AS BINARY)), '~')"
+
+
+def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
+    """The first 16 bytes of the SHA-256 of the encoded columns in MySQL."""
+    values = ", ".join(mysql_value(field, kind) for field in chosen)
+    return f"LEFT(UNHEX(SHA2(CONCAT({values}), 256)), 16)"
+
+
+def google_value(name: str, canonical: str) -> str:
+    """The encoded text of a warehouse column, given its canonical expression with {c}."""
+    text = canonical.replace("{c}", quote_bigquery(name))
+    return f"IFNULL(CONCAT(CAST(BYTE_LENGTH({text}) AS STRING), ':', {text}), '~')"
+
+
+def google_hash(values: Sequence[str]) -> str:
+    """The SHA-256 of encoded columns in GoogleSQL, in hexadecimal; its first 32 digits count."""
+    return f"TO_HEX(SHA256(CONCAT({', '.join(values)})))"
+
+
+# The canonical text of a column of the clean layer, by its BigQuery type: both sides are in the warehouse.
+CLEAN_CANONICAL = {
+    "STRING": "TO_HEX(SHA256({c}))",
+    "BYTES": "TO_HEX(SHA256({c}))",
+    "JSON": "TO_HEX(SHA256(TO_JSON_STRING({c})))",
+    "INT64": "CAST({c} AS STRING)",
+    "INTEGER": "CAST({c} AS STRING)",
+    "FLOAT64": "CAST({c} AS STRING)",
+    "FLOAT": "CAST({c} AS STRING)",
+    "NUMERIC": "CAST({c} AS STRING)",
+    "BIGNUMERIC": "CAST({c} AS STRING)",
+    "BOOL": "CAST({c} AS STRING)",
+    "BOOLEAN": "CAST({c} AS STRING)",
+    "DATE": "CAST({c} AS STRING)",
+    "DATETIME": "CAST({c} AS STRING)",
+    "TIMESTAMP": "CAST(UNIX_MICROS({c}) AS STRING)",
+    "TIME": "CAST({c} AS STRING)",
+}
+
+
+def lossy(field: Field) -> bool:
+    """Whether MySQL can hold more in this column than the warehouse's form of it."""
+    return field.rule.exact != field.rule.shared
+
+
+def same_for_both(chosen: Sequence[Field]) -> bool:
+    """Whether one hash serves both hops."""
+    return not any(lossy(field) for field in chosen)
