@@ -2,7 +2,7 @@
 -- Run after all rows that grow with the scale; the sql_mode is that of the old shop. MySQL 8.0 and later.
 
 SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';
-SET SESSION group_concat_max_len = 1000000;
+SET SESSION group_concat_max_len = 1000000, cte_max_recursion_depth = 10000;
 
 -- Two of them recommended each other.
 SET FOREIGN_KEY_CHECKS = 0;

@@ -19,7 +19,7 @@ SELECT n, CONCAT(ELT(1 + n % 12, 'Nordlicht', 'Green & Sons', 'Atelier Dubois', 
 FROM numbers WHERE n <= 48;
 
 INSERT INTO products (id, sku, name, category_id, supplier_id, price, cost, weight_kg, released, discontinued, tags, updated_at, internal_note)
-SELECT n, CONCAT(UPPER(LEFT(thing, 2)), '-', LPAD(n, 6, '0')), CONCAT(style, ' ', thing, IF(n > 96, CONCAT(' no. ', n), '')), category,
+SELECT /*+ NO_MERGE(things) */ n, CONCAT(UPPER(LEFT(thing, 2)), '-', LPAD(n, 6, '0')), CONCAT(style, ' ', thing, IF(n > 96, CONCAT(' no. ', n), '')), category,
        IF(dice % 25 = 0, NULL, 1 + dice % 48), price, ROUND(price * (0.35 + 0.4 * CRC32(n * 49979687) / 4294967296e0), 4),
        IF(dice % 15 = 0, NULL, ROUND(EXP(-1.5 + 3 * CRC32(n * 67867967) / 4294967296e0), 3)),
        2005 + FLOOR(19 * SQRT(CRC32(n * 86028121) / 4294967296e0)), dice % 14 = 0,

@@ -14,7 +14,7 @@ INSERT INTO loyalty_tiers (id, name, discount) VALUES (0,'none',0), (1,'bronze',
 
 INSERT INTO customers (id, name, email, phone, birth_date, gender, interests, tier_id, marketing_consent, referred_by, remark,
                        password_hash, registered_at, updated_at)
-SELECT n, CONCAT(IF(dirt = 1, '  ', ''), given, ' ', family, IF(dirt = 2, ' ', '')),
+SELECT /*+ NO_MERGE(person) */ n, CONCAT(IF(dirt = 1, '  ', ''), given, ' ', family, IF(dirt = 2, ' ', '')),
        CASE WHEN dirt IN (3, 4) THEN NULL
             WHEN dirt = 5 THEN 'N/A'
             WHEN dirt IN (6, 7, 8) THEN CONCAT(' ', CONCAT(UPPER(LEFT(plain_given, 1)), SUBSTRING(plain_given, 2)), '.', UPPER(plain_family), '@Example.COM')
@@ -38,10 +38,10 @@ SELECT n, CONCAT(IF(dirt = 1, '  ', ''), given, ' ', family, IF(dirt = 2, ' ', '
        TIMESTAMP('2019-01-07 08:00:00') + INTERVAL FLOOR(POW((n - fate_2) / @customers, 0.7) * 125000000) SECOND + INTERVAL dice % 1000 * 1000 MICROSECOND,
        TIMESTAMP('2023-01-01 00:00:00') + INTERVAL FLOOR(fate_3 * 63000000) SECOND + INTERVAL dice % 1000000 MICROSECOND
 FROM (
-  SELECT people.n, given_names.name AS given, given_names.plain AS plain_given, gender, family_names.name AS family, family_names.plain AS plain_family,
+  SELECT /*+ NO_MERGE(people) */ people.n, given_names.name AS given, given_names.plain AS plain_given, gender, family_names.name AS family, family_names.plain AS plain_family,
          dice, dice % 100 AS dirt,
          CRC32(people.n * 15485863) / 4294967296e0 AS fate_1, CRC32(people.n * 32452843) / 4294967296e0 AS fate_2, CRC32(people.n * 49979687) / 4294967296e0 AS fate_3
-  FROM (SELECT numbers.n, CRC32(numbers.n * 104729) AS dice, 1 + CRC32(numbers.n * 7919) % 44 AS given_no, 1 + FLOOR(51 * POW(CRC32(numbers.n * 1299709) / 4294967296e0, 1.4)) AS family_no
+  FROM (SELECT numbers.n, CRC32(numbers.n * 104729) AS dice, 1 + CRC32(numbers.n * 7919) % 44 AS given_no, CAST(1 + FLOOR(51 * POW(CRC32(numbers.n * 1299709) / 4294967296e0, 1.4)) AS UNSIGNED) AS family_no
         FROM numbers WHERE numbers.n <= @customers) AS people
   JOIN given_names ON given_names.n = given_no
   JOIN family_names ON family_names.n = family_no
@@ -54,7 +54,7 @@ SELECT 1000000000 + id, name, UPPER(email), phone, birth_date, gender, 0, regist
 FROM customers WHERE id % 80 = 7 AND id <= @customers;
 
 INSERT INTO addresses (customer_id, kind, line1, line2, postcode, city, country_code)
-SELECT id, kinds.kind,
+SELECT /*+ NO_MERGE(homes) */ id, kinds.kind,
        CONCAT_WS(' ', ELT(1 + dice % 8, 'High Street', 'Hauptstraße', 'Rue de l''Église', 'Via Roma', 'Calle Mayor', 'Kirchweg', 'Mill Lane', 'Dorpsstraat'), 1 + dice % 140),
        ELT(1 + dice % 9, '', '', '', '', '', '', 'c/o Smith & Sons', '2. Stock links', '  Flat 3 '),
        IF(dice % 50 = 0, 'N/A', LPAD(10000 + dice % 89000, IF(place % 4 = 0, 7, 5), '0')),
@@ -67,7 +67,7 @@ FROM (
 JOIN (SELECT 'billing' AS kind UNION ALL SELECT 'shipping') AS kinds ON kinds.kind = 'billing' OR homes.dice % 6 = 0;
 
 INSERT INTO customer_preferences (customer_id, settings)
-SELECT id, JSON_OBJECT('language', ELT(1 + dice % 7, 'de', 'en', 'en', 'fr', 'it', 'es', 'nl'),
+SELECT /*+ NO_MERGE(some) */ id, JSON_OBJECT('language', ELT(1 + dice % 7, 'de', 'en', 'en', 'fr', 'it', 'es', 'nl'),
                        'newsletter', CAST(IF(dice % 3 = 0, 'true', 'false') AS JSON),
                        'favourites', JSON_ARRAY(1 + dice % 90, 1 + (dice >> 8) % 90),
                        'theme', JSON_OBJECT('dark', CAST(IF(dice % 5 < 2, 'true', 'false') AS JSON), 'scale', ELT(1 + dice % 3, 1.0, 1.25, 1.5) + 0e0),
@@ -84,8 +84,6 @@ SELECT IF(dice % 12 = 0, 900000000 + n, 1 + dice % @customers),
        ELT(1 + dice % 5, '0.5', '0,5', '7', 'N/A', NULL)
 FROM (SELECT m - (m % 11 = 0) AS n, CRC32((m - (m % 11 = 0)) * 982451653) AS dice FROM (SELECT n AS m FROM numbers WHERE n <= GREATEST(@customers DIV 6, 40)) AS lines_) AS records;
 
-SET FOREIGN_KEY_CHECKS = 0;
-
 INSERT INTO departments (id, name, head_id) VALUES (1,'Board',1), (2,'Sales',2), (3,'Warehouse',3), (4,'Accounts',4), (5,'Web & "Data"',5), (6,'Nobody yet',NULL);
 
 INSERT INTO employees (id, department_id, manager_id, name, salary, hired_on, badge)
@@ -97,5 +95,3 @@ FROM numbers
 JOIN given_names ON given_names.n = 1 + numbers.n * 5 % 44
 JOIN family_names ON family_names.n = 1 + numbers.n * 7 % 51
 WHERE numbers.n <= 60;
-
-SET FOREIGN_KEY_CHECKS = 1;

@@ -14,7 +14,7 @@ FROM devices JOIN numbers ON numbers.n <= @readings DIV 20
 ORDER BY devices.id, numbers.n;
 
 INSERT INTO page_views (viewed_on, viewed_at, customer_id, path, referrer, agent, milliseconds, address)
-SELECT DATE('2023-01-01') + INTERVAL FLOOR(731 * SQRT(n / (@page_views + 1))) DAY,
+SELECT /*+ NO_MERGE(views_) */ DATE('2023-01-01') + INTERVAL FLOOR(731 * SQRT(n / (@page_views + 1))) DAY,
        SEC_TO_TIME(FLOOR(86399 * LEAST(0.999, (CRC32(n * 67867967) + CRC32(n * 86028121)) / 8589934592e0))) + INTERVAL dice % 1000 * 1000 MICROSECOND,
        CASE WHEN dice % 3 = 0 THEN NULL WHEN dice % 100 = 1 THEN 700000000 + n ELSE 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296e0, 1.7)) END,
        CONCAT(ELT(1 + dice % 5, '/', '/product/', '/suche?q=größe&page=', '/cart?x=%20', '/p/'), dice % 400),
@@ -27,7 +27,7 @@ ORDER BY n;
 
 -- Every seventeenth click arrived twice, every hundred-and-first three times.
 INSERT INTO click_log (clicked_at, session, element, x, y, payload)
-SELECT TIMESTAMP('2024-06-01') + INTERVAL click * 97 SECOND + INTERVAL dice % 1000 * 1000 MICROSECOND, LEFT(SHA2(click DIV 12, 224), 12),
+SELECT /*+ NO_MERGE(clicks) */ TIMESTAMP('2024-06-01') + INTERVAL click * 97 SECOND + INTERVAL dice % 1000 * 1000 MICROSECOND, LEFT(SHA2(click DIV 12, 224), 12),
        ELT(1 + dice % 6, 'button#buy', 'a.more', 'img', NULL, 'input[name="q"]', 'div>span'), dice % 1920, CAST(dice % 1200 AS SIGNED) - 20,
        IF(dice % 3 = 0, JSON_OBJECT('button', dice % 3, 'keys', JSON_ARRAY('shift')), NULL)
 FROM (SELECT n AS click, CRC32(n * 15485863) AS dice FROM numbers WHERE n <= @clicks) AS clicks
