@@ -3,6 +3,7 @@
 A person's file keeps every edit and comment: merging only adds, and what vanished from the source is left standing.
 """
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as ReadOnly
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ def new_text(mapping: Mapping, catalog: Catalog, figures: Figures) -> str:
 def _written(content: CommentedMap) -> str:
     out = StringIO()
     round_trip().dump(content, out)
-    return out.getvalue()
+    # The writer leaves a space where it wraps a list.
+    return re.sub(r", +$", ",", out.getvalue(), flags=re.M)
 
 
 def _segment(segment: Segment) -> CommentedMap:

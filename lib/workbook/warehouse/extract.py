@@ -1,0 +1,262 @@
+"""Extraction: tables of one consistent MySQL snapshot as Parquet files, in bounded memory.
+
+Values cross as the text that MySQL prints and become Arrow values column by column, which is several times faster than
+making a Python object of each.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pymysql
+from pymysql.converters import conversions
+from pymysql.cursors import Cursor, SSCursor
+
+from workbook.catalog import Table
+from workbook.errors import Refused, TerminalError
+from workbook.mapping.objects import TableMap
+from workbook.mapping.types import RULES, TypeRule
+from workbook.names import mysql_path, quote_mysql
+from workbook.servers import Server
+
+_RULE = {rule.name: rule for rule in RULES}
+# Encoders stay; without decoders every value arrives as bytes.
+_AS_BYTES = {kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)}
+_BATCH_ROWS = 25_000
+_BATCH_BYTES = 16 << 20
+_FILE_BYTES = 128 << 20
+_NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Connections that see the same state of the server, and the GTID set that names it (empty without GTIDs)."""
+
+    server: Server
+    connections: tuple["pymysql.Connection[Any]", ...]
+    gtid_executed: str
+    taken: float  # Unix seconds
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A file of extracted rows, with its size in bytes."""
+
+    path: Path
+    rows: int
+    bytes: int
+
+
+@contextlib.contextmanager
+def snapshot(server: Server, workers: int) -> Iterator[Snapshot]:
+    """Up to `workers` read-only transactions on one consistent picture of `server`; rolled back at the end.
+
+    Cloud SQL grants no global read lock, so the GTID set is read before and after the transactions begin, and they
+    begin again while it moves. A server that never rests, or has no GTIDs, gets one transaction: one always agrees
+    with itself.
+    """
+    gtids = server.scalar("SELECT @@GLOBAL.gtid_mode") == "ON"
+    with contextlib.ExitStack() as stack:
+        connections = tuple(stack.enter_context(_reader(server)) for _ in range(workers if gtids else 1))
+        for attempt in range(_TRIES):
+            before = _executed(server)
+            for connection in connections:
+                with connection.cursor(Cursor) as cursor:
+                    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            # A commit shows in the tables shortly before it shows in the GTID set.
+            time.sleep(0.02)
+            if _executed(server) == before:
+                break
+            if attempt == _TRIES - 2:
+                connections = connections[:1]
+        yield Snapshot(server, connections, before, time.time())
+
+
+def extract_select(table: Table, mapped: TableMap) -> str:
+    """The MySQL SELECT of a table's columns in the order of the mapping, each as its type rule extracts it."""
+    columns = ",\n  ".join(_of(_RULE[column.rule].extract, column.name) for column in mapped.columns)
+    return f"SELECT\n  {columns}\nFROM {mysql_path(*table.path)}"
+
+
+def proof_select(table: Table, mapped: TableMap) -> tuple[str, tuple[str, ...]] | None:
+    """The MySQL SELECT that counts per column the rows which its rule cannot hold, and the columns; None without any."""
+    proofs = [(column.name, _RULE[column.rule].proof) for column in mapped.columns]
+    counted = [(name, proof) for name, proof in proofs if proof is not None]
+    if not counted:
+        return None
+    sums = ",\n  ".join(f"COALESCE(SUM({_of(proof, name)}), 0)" for name, proof in counted)
+    return f"SELECT\n  {sums}\nFROM {mysql_path(*table.path)}", tuple(name for name, _ in counted)
+
+
+def count_losses(
+    connection: "pymysql.Connection[Any]", server: Server, table: Table, mapped: TableMap
+) -> dict[str, int]:
+    """Rows per column that become NULL on the way. Raises Refused where a narrowing rule is refuted by the data."""
+    made = proof_select(table, mapped)
+    if made is None:
+        return {}
+    sql, names = made
+    started = time.time()
+    try:
+        with connection.cursor(Cursor) as cursor:
+            cursor.execute(sql)
+            row = cursor.fetchone() or ()
+    except pymysql.MySQLError as error:
+        raise server.explained(error, f"checking {table.database}.{table.name}") from None
+    server.record(sql, started)
+    losses = {name: int(count) for name, count in zip(names, row, strict=True) if int(count)}
+    for name, count in losses.items():
+        rule = _RULE[mapped.column[name].rule]
+        if rule.loss == "none":
+            raise Refused(
+                f"{count:,} rows of {table.database}.{table.name} hold in {name!r} what the rule {rule.name} cannot hold.",
+                f"The rule is for {rule.what}; these values would be changed without a word.",
+                f"Take `rule: {rule.name}` of that column out of the mapping, then run again.",
+            )
+    return losses
+
+
+def extract(
+    connection: "pymysql.Connection[Any]", server: Server, table: Table, mapped: TableMap, folder: Path
+) -> Iterator[ParquetFile]:
+    """The rows of a table as Parquet files in `folder`, one at a time: the next is written when it is asked for.
+
+    There is one file at least, for an empty table too. The caller removes them.
+    """
+    rules = [_RULE[column.rule] for column in mapped.columns]
+    schema = pa.schema(
+        [pa.field(column.warehouse_name, rule.arrow) for column, rule in zip(mapped.columns, rules, strict=True)]
+    )
+    sql = extract_select(table, mapped)
+    started = time.time()
+    cursor = connection.cursor(SSCursor)
+    try:
+        cursor.execute(sql)
+        yield from _files(_batches(cursor, _width(table, rules, mapped)), schema, rules, mapped, folder)
+    except BaseException as error:
+        _abandon(connection)
+        if isinstance(error, pymysql.MySQLError):
+            raise server.explained(error, f"reading {table.database}.{table.name}") from None
+        raise
+    cursor.close()
+    server.record(sql, started)
+
+
+def _files(
+    batches: Iterator[Sequence[tuple[bytes | None, ...]]],
+    schema: pa.Schema,
+    rules: list[TypeRule],
+    mapped: TableMap,
+    folder: Path,
+) -> Iterator[ParquetFile]:
+    number, more = 0, True
+    while more:
+        path, rows, number = folder / f"{number}.parquet", 0, number + 1
+        # Text repeats: dictionaries of a large file would outgrow what they save.
+        with pq.ParquetWriter(path, schema, compression="snappy", version="2.6") as writer:
+            more = False
+            for batch in batches:
+                writer.write_batch(_record_batch(batch, schema, rules, mapped))
+                rows += len(batch)
+                if path.stat().st_size >= _FILE_BYTES:
+                    more = True
+                    break
+        # The last file is left out where the one before it took the last row.
+        if rows or number == 1:
+            yield ParquetFile(path, rows, path.stat().st_size)
+
+
+def _batches(cursor: SSCursor, width: int | None) -> Iterator[Sequence[tuple[bytes | None, ...]]]:
+    """Rows in batches of at most some 16 MB; `width` is the most bytes of a row, None where there is no useful bound."""
+    if width is not None:
+        size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)))
+        while rows := cursor.fetchmany(size):
+            yield rows
+        return
+    held_rows: list[tuple[bytes | None, ...]] = []
+    held = 0
+    for row in cursor.fetchall_unbuffered():
+        held_rows.append(row)
+        held += sum(map(len, filter(None, row)))
+        if held >= _BATCH_BYTES or len(held_rows) >= _BATCH_ROWS:
+            yield held_rows
+            held_rows, held = [], 0
+    if held_rows:
+        yield held_rows
+
+
+def _width(table: Table, rules: list[TypeRule], mapped: TableMap) -> int | None:
+    """The most bytes that a row can take; None where so few would fit into a batch that counting is cheaper."""
+    width = 0
+    for column, rule in zip(mapped.columns, rules, strict=True):
+        octets = table.column[column.name].octets
+        if octets is None and rule.arrow in (pa.large_string(), pa.large_binary()):
+            return None
+        width += octets or _NUMBER_BYTES
+    return width if width * 1_000 <= _BATCH_BYTES else None
+
+
+def _record_batch(
+    rows: Sequence[tuple[bytes | None, ...]], schema: pa.Schema, rules: list[TypeRule], mapped: TableMap
+) -> pa.RecordBatch:
+    arrays = []
+    for values, rule, column in zip(zip(*rows, strict=True), rules, mapped.columns, strict=True):
+        try:
+            arrays.append(_array(values, rule.arrow))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+            raise TerminalError(
+                f"A value of {mapped.database}.{mapped.name}, column {column.name!r}, does not fit the rule {rule.name}: "
+                f"{type(error).__name__}.",
+                "It would be lost or changed on the way to the warehouse.",
+                "Look at the column in the profile, and give it another rule in the mapping.",
+            ) from None
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
+    """The text of MySQL as an Arrow array; dates and times come as whole numbers."""
+    if pa.types.is_large_binary(kind) or pa.types.is_large_string(kind):
+        # The cast to text checks that it is UTF-8.
+        return pa.array(values, pa.large_binary()).cast(kind)
+    plain = pa.array(values, pa.binary())
+    if pa.types.is_binary(kind) or pa.types.is_string(kind):
+        return plain.cast(kind)
+    text = plain.cast(pa.string())
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        return text.cast(kind)
+    whole = text.cast(pa.int64())
+    return whole.cast(pa.int32()).cast(kind) if pa.types.is_date32(kind) else whole.cast(kind)
+
+
+def _of(expression: str, column: str) -> str:
+    return expression.replace("{c}", quote_mysql(column))
+
+
+@contextlib.contextmanager
+def _reader(server: Server) -> Iterator["pymysql.Connection[Any]"]:
+    connection = server.raw(use_unicode=False, conv=_AS_BYTES, autocommit=False)
+    try:
+        with connection.cursor(Cursor) as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield connection
+    finally:
+        _abandon(connection)
+
+
+def _abandon(connection: Any) -> None:
+    """Close a connection without reading a half-read result to its end, which the driver would do."""
+    result = connection._result
+    if result is not None:
+        result.unbuffered_active = False
+        connection._result = None
+    connection._force_close()
+
+
+def _executed(server: Server) -> str:
+    return str(server.scalar("SELECT @@GLOBAL.gtid_executed") or "").replace("\n", "")

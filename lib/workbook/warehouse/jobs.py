@@ -1,0 +1,129 @@
+"""Running statements and load jobs on BigQuery, every failure explained in three parts."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+from google.api_core.exceptions import (
+    Forbidden,
+    GoogleAPICallError,
+    NotFound,
+    RetryError,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+)
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery
+
+from workbook.catalog import Table
+from workbook.errors import TerminalError, TransientError, WorkbookError
+from workbook.servers import retried
+from workbook.warehouse import statements
+from workbook.warehouse.extract import ParquetFile
+
+Result = TypeVar("Result")
+
+
+class Jobs:
+    """Jobs of one client in one location. Its methods raise WorkbookErrors only."""
+
+    def __init__(self, client: bigquery.Client, location: str):
+        self.client = client
+        self.location = location
+
+    def run(self, sql: str, during: str) -> list[dict[str, Any]]:
+        """The rows of one statement."""
+        return self._explained(
+            during, lambda: [dict(row) for row in self.client.query(sql, location=self.location).result()]
+        )
+
+    def load(self, file: ParquetFile, place: statements.Place, table: Table, first: bool) -> int:
+        """Load a Parquet file into the raw table, replacing it with the `first` one; the rows loaded."""
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE
+            if first
+            else bigquery.WriteDisposition.WRITE_APPEND,
+            schema=statements.raw_schema(place.mapped, table),
+        )
+        if first:
+            config.destination_table_description = statements.table_text(table)
+
+        def load() -> int:
+            with file.path.open("rb") as content:
+                job: Any = self.client.load_table_from_file(
+                    content,
+                    f"{place.project}.{place.raw}",
+                    rewind=True,
+                    location=self.location,
+                    job_config=config,
+                )
+                return int(job.result().output_rows or 0)
+
+        during = f"loading {place.raw}"
+        # An append that is tried again after a lost answer could load its rows twice.
+        return retried(lambda: self._explained(during, load)) if first else self._explained(during, load)
+
+    def dataset(self, name: str) -> bigquery.Dataset | None:
+        """A dataset, or None where there is none of that name."""
+
+        def get() -> bigquery.Dataset | None:
+            try:
+                return self.client.get_dataset(f"{self.client.project}.{name}")
+            except NotFound:
+                return None
+
+        return self._explained(f"looking for the dataset {name}", get)
+
+    def make_dataset(self, name: str, description: str) -> None:
+        """Make a dataset in the location."""
+        made = bigquery.Dataset(f"{self.client.project}.{name}")
+        made.location = self.location
+        made.description = description
+        made.labels = dict([statements.LABEL])
+        self._explained(f"making the dataset {name}", lambda: self.client.create_dataset(made, exists_ok=True))
+
+    def tables(self, dataset: str) -> set[str]:
+        """The names of all tables and views of a dataset."""
+        return self._explained(
+            f"listing the dataset {dataset}",
+            lambda: {item.table_id for item in self.client.list_tables(f"{self.client.project}.{dataset}")},
+        )
+
+    def table(self, name: str) -> bigquery.Table:
+        """A table by dataset.table."""
+        return self._explained(f"looking at {name}", lambda: self.client.get_table(f"{self.client.project}.{name}"))
+
+    def update(self, table: bigquery.Table, fields: list[str]) -> None:
+        """Change the named properties of a table."""
+        self._explained(f"describing {table.table_id}", lambda: self.client.update_table(table, fields))
+
+    def _explained(self, during: str, action: Callable[[], Result]) -> Result:
+        try:
+            return action()
+        except (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestException) as error:
+            raise explained(error, during) from None
+
+
+def explained(error: Exception, during: str) -> WorkbookError:
+    """An error of the BigQuery client in three parts."""
+    # The message repeats the address of the request before and the location and job after what is of interest.
+    text = str(getattr(error, "message", "") or error).split("prettyPrint=false: ")[-1].split("\n\nLocation:")[0][:400]
+    if isinstance(error, Unauthorized | Forbidden | GoogleAuthError):
+        return TerminalError(
+            f"BigQuery refuses while {during}: {text}",
+            "The warehouse cannot be written without it.",
+            "Grant the account BigQuery Data Editor on the datasets and BigQuery Job User on the project; then run again.",
+        )
+    if isinstance(error, TooManyRequests | ServerError | RetryError | requests.RequestException):
+        return TransientError(
+            f"BigQuery does not answer as it should while {during}: {text}",
+            "The step did not finish.",
+            "Run the phase again: it replaces what it had begun.",
+        )
+    return TerminalError(
+        f"BigQuery fails while {during}: {text}",
+        "The step did not finish.",
+        "Mend the cause named above, then run the phase again: it replaces what it had begun.",
+    )

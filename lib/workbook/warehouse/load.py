@@ -1,0 +1,273 @@
+"""The warehouse load: one snapshot of the target into raw tables, and clean tables of them, two tables at a time."""
+
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pymysql
+from google.cloud import bigquery
+
+from workbook.catalog import Catalog, Table
+from workbook.errors import Refused
+from workbook.mapping import cleaning
+from workbook.mapping.objects import Mapping, TableMap
+from workbook.params import Settings
+from workbook.plan import Journal
+from workbook.progress import Progress
+from workbook.servers import Server
+from workbook.warehouse import statements
+from workbook.warehouse.dialect import dialect_of
+from workbook.warehouse.extract import Snapshot, count_losses, extract, snapshot
+from workbook.warehouse.jobs import Jobs
+from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
+from workbook.warehouse.statements import Place, place_of
+
+WORKERS = 2
+Result = TypeVar("Result")
+
+
+def load_warehouse(
+    target: Server,
+    client: bigquery.Client,
+    catalog: Catalog,
+    mapping: Mapping,
+    settings: Settings,
+    journal: Journal,
+    owned: Collection[str] = (),
+) -> WarehouseResult:
+    """Load the tables in scope from `target` (whose catalog is `catalog`) into the warehouse of `settings`.
+
+    Tables of an earlier load are replaced, so a load that was killed is finished by running it again. `owned` are the
+    objects in the journal that were not taken back. Raises Refused before anything is written where a table of the
+    mapping is not on the target, or one of its name that the workbook did not make is in the warehouse.
+    """
+    started = time.monotonic()
+    loader = _Loader(target, client, settings, journal, owned)
+    pairs = _checked(catalog, mapping)
+    loader.prepare([mapped for mapped, _ in pairs])
+    with tempfile.TemporaryDirectory(prefix="warehouse-") as folder, snapshot(target, WORKERS) as taken:
+        total = sum(table.rows_estimate for _, table in pairs)
+        with Progress("Loading the warehouse", total, "rows") as progress:
+            tables = loader.load_all(pairs, taken, Path(folder), progress)
+    return WarehouseResult(
+        project=client.project,
+        raw_dataset=settings.warehouse.raw_dataset,
+        dataset=settings.warehouse.dataset,
+        gtid_executed=taken.gtid_executed,
+        tables=tables,
+        seconds=time.monotonic() - started,
+    )
+
+
+def table_object(name: str) -> str:
+    """How the journal names a table of the warehouse, given as dataset.table."""
+    return f"warehouse table {name}"
+
+
+def dataset_object(name: str) -> str:
+    """How the journal names a dataset of the warehouse."""
+    return f"dataset {name}"
+
+
+def _checked(catalog: Catalog, mapping: Mapping) -> list[tuple[TableMap, Table]]:
+    """The tables in scope with what the target holds under their names."""
+    pairs = []
+    for mapped in mapping.in_scope:
+        table = catalog.table.get(mapped.path)
+        lacking = [column.name for column in mapped.columns if table and column.name not in table.column]
+        if table is None or lacking:
+            what = f"column {lacking[0]!r}" if lacking else "table"
+            raise Refused(
+                f"The target holds no {what} of {mapped.database}.{mapped.name}, which the mapping has in scope.",
+                "The warehouse would lack it without a word.",
+                "Run the phases schema and bulk_load first, or take the table out of scope in the mapping.",
+            )
+        pairs.append((mapped, table))
+    return pairs
+
+
+class _Loader:
+    """Carries the parts of one load: its client, its journal and what it may replace."""
+
+    def __init__(
+        self, target: Server, client: bigquery.Client, settings: Settings, journal: Journal, owned: Collection[str]
+    ):
+        self.target = target
+        self.warehouse = settings.warehouse
+        self.jobs = Jobs(client, settings.warehouse.location)
+        self.dialect = dialect_of(settings.warehouse)
+        self.project = client.project
+        self.journal = journal
+        self.owned = set(owned)
+        self._journal_lock = threading.Lock()
+        self._existing: set[str] = set()
+
+    def prepare(self, mapped: Sequence[TableMap]) -> None:
+        """Refuse what must not be replaced, then make the datasets that are not there."""
+        missing = []
+        for name in (self.warehouse.raw_dataset, self.warehouse.dataset):
+            dataset = self.jobs.dataset(name)
+            if dataset is None:
+                missing.append(name)
+                continue
+            if (dataset.location or "").lower() != self.warehouse.location.lower():
+                raise Refused(
+                    f"The dataset {name} lies in {dataset.location}, and the params say {self.warehouse.location}.",
+                    "Data does not move between locations by a query.",
+                    "Set warehouse.location to where it lies, or name another dataset.",
+                )
+            self._existing |= {f"{name}.{table}" for table in self.jobs.tables(name)}
+        wanted = [name for item in mapped for name in self._place(item).wanted]
+        # Names are told apart by their case in BigQuery, but by few people.
+        foreign = [name for name in wanted if name in self._existing and table_object(name) not in self.owned]
+        if foreign:
+            raise Refused(
+                f"The warehouse already holds {foreign[0]}"
+                + (f" and {len(foreign) - 1} more tables of the mapping" if len(foreign) > 1 else "")
+                + ", and the workbook did not make it.",
+                "A table that was there before is never replaced.",
+                "Move it away, or name another dataset under `warehouse` in the params.",
+            )
+        for name in missing:
+            description = f"{'Raw' if name == self.warehouse.raw_dataset else 'Clean'} tables of the migration workbook"
+            self._journaled(
+                dataset_object(name),
+                statements.drop_dataset(self.project, name),
+                partial(self.jobs.make_dataset, name, description),
+            )
+
+    def load_all(
+        self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot, folder: Path, progress: Progress
+    ) -> tuple[TableLoaded, ...]:
+        """Load every pair, as many at a time as the snapshot has connections, in the given order."""
+        waiting: queue.SimpleQueue[tuple[int, TableMap, Table]] = queue.SimpleQueue()
+        for place, (mapped, table) in enumerate(pairs):
+            waiting.put((place, mapped, table))
+        done: dict[int, TableLoaded] = {}
+        stop = threading.Event()
+
+        def work(number: int, connection: "pymysql.Connection[Any]") -> None:
+            own = folder / str(number)
+            own.mkdir()
+            while not stop.is_set():
+                try:
+                    place, mapped, table = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    done[place] = self._load(mapped, table, connection, own, progress)
+                except BaseException:
+                    stop.set()
+                    raise
+
+        with ThreadPoolExecutor(len(taken.connections)) as pool:
+            futures = [pool.submit(work, number, connection) for number, connection in enumerate(taken.connections)]
+        for future in futures:
+            future.result()
+        return tuple(done[place] for place in sorted(done))
+
+    def _load(
+        self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
+    ) -> TableLoaded:
+        place = self._place(mapped)
+        note = f"{table.database}.{table.name}"
+        lost = count_losses(connection, self.target, table, mapped)
+        loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0, lost=lost)
+        rows_raw = 0
+        clock = time.monotonic()
+        for file in extract(connection, self.target, table, mapped, folder):
+            read = time.monotonic()
+            first = loaded.files == 0
+            if first:
+                rows_raw = self._replaced(place, place.raw, partial(self.jobs.load, file, place, table, first=True))
+            else:
+                rows_raw += self.jobs.load(file, place, table, first=False)
+            file.path.unlink()
+            loaded = replace(
+                loaded,
+                rows_extracted=loaded.rows_extracted + file.rows,
+                bytes=loaded.bytes + file.bytes,
+                files=loaded.files + 1,
+                seconds_extract=loaded.seconds_extract + read - clock,
+                seconds_load=loaded.seconds_load + time.monotonic() - read,
+            )
+            clock = time.monotonic()
+            progress.advance(file.rows, note)
+        return self._clean(replace(loaded, rows_raw=rows_raw), place, table)
+
+    def _clean(self, loaded: TableLoaded, place: Place, table: Table) -> TableLoaded:
+        """Make the clean table and the one of rows set aside, and count what the rules did."""
+        started = time.monotonic()
+        mapped = place.mapped
+        if place.clean in self._existing:
+            self._drop_other_layout(place)
+        during = f"cleaning {table.database}.{table.name}"
+        self._replaced(place, place.clean, lambda: self.jobs.run(statements.create_clean(place, table), during))
+        rows = self._describe(place, table)
+        rejected: dict[str, int] = {}
+        create_rejected = statements.create_rejected(place, table)
+        if create_rejected is not None:
+            self._replaced(place, place.rejected, lambda: self.jobs.run(create_rejected, during))
+            rejected = {
+                row["rule"]: int(row["number"]) for row in self.jobs.run(statements.count_rejected(place), during)
+            }
+        elif place.rejected in self._existing and table_object(place.rejected) in self.owned:
+            # An earlier mapping set rows aside; what it left would look like this load's.
+            self.jobs.run(statements.drop_table(place, place.rejected), during)
+        changed: list[Changed] = []
+        counted = cleaning.counts_select(mapped, place.quoted(place.raw))
+        if counted is not None:
+            sql, counts = counted
+            row = self.jobs.run(sql, during)[0]
+            changed = [Changed(count.column, count.rule, count.what, int(row[count.label])) for count in counts]
+        return replace(
+            loaded,
+            rows_clean=rows,
+            rejected=rejected,
+            changed=tuple(changed),
+            seconds_clean=time.monotonic() - started,
+        )
+
+    def _describe(self, place: Place, table: Table) -> int:
+        """Describe the columns of the clean table, which a statement that selects cannot; its rows."""
+        made = self.jobs.table(place.clean)
+        texts = statements.column_texts(place.mapped, table)
+        made.schema = [
+            bigquery.SchemaField.from_api_repr({**field.to_api_repr(), "description": texts[field.name]})
+            for field in made.schema
+        ]
+        self.jobs.update(made, ["schema", *self.dialect.forgotten(made, place)])
+        return int(made.num_rows or 0)
+
+    def _drop_other_layout(self, place: Place) -> None:
+        """Drop our clean table of an earlier load where it is laid out otherwise: BigQuery replaces none such."""
+        there = self.jobs.table(place.clean)
+        wanted = statements.partitioning(place.mapped)
+        now = there.time_partitioning
+        same = (now and (now.field, now.type_)) == (wanted and (wanted.field, wanted.type_))
+        if not same or list(there.clustering_fields or []) != statements.clustering(place.mapped):
+            self.jobs.run(statements.drop_table(place, place.clean), f"laying out {place.clean} anew")
+
+    def _replaced(self, place: Place, name: str, action: Callable[[], Result]) -> Result:
+        return self._journaled(table_object(name), statements.drop_table(place, name), action)
+
+    def _journaled(self, name: str, undo: str, action: Callable[[], Result]) -> Result:
+        """Do what makes an object, its undo noted first; an object of ours is noted already."""
+        if name in self.owned:
+            return action()
+        with self._journal_lock:
+            number = self.journal.intend(name, undo, "warehouse")
+        result = action()
+        with self._journal_lock:
+            self.journal.confirm(number)
+        return result
+
+    def _place(self, mapped: TableMap) -> Place:
+        return place_of(mapped, self.project, self.warehouse)

@@ -1,0 +1,236 @@
+"""What the warehouse load did: rows, bytes and seconds per table, and what each cleaning rule changed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbook import faces
+
+
+@dataclass(frozen=True)
+class Changed:
+    """How many values of a column a rule changed, as `what` says: changed, or became NULL."""
+
+    column: str
+    rule: str
+    what: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class TableLoaded:
+    """A table's way into the warehouse. `lost` are values per column that BigQuery cannot hold and that became NULL.
+
+    `bytes` are those of the Parquet files; the three seconds are for reading with writing files, for loading them, and
+    for making the clean table.
+    """
+
+    database: str
+    table: str
+    segment: str
+    raw: str
+    clean: str
+    rows_extracted: int
+    rows_raw: int
+    rows_clean: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    changed: tuple[Changed, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    files: int = 0
+    seconds_extract: float = 0.0
+    seconds_load: float = 0.0
+    seconds_clean: float = 0.0
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows that cleaning set aside, duplicates among them."""
+        return sum(self.rejected.values())
+
+    @property
+    def verdict(self) -> str:
+        """ok where no row is unaccounted for: extracted is raw, and raw is clean and rejected together."""
+        whole = self.rows_extracted == self.rows_raw == self.rows_clean + self.rows_rejected
+        return "ok" if whole else "failed"
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "rows_rejected": self.rows_rejected, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class WarehouseResult:
+    """What a warehouse load did: tables in the order of the mapping, from the snapshot that `gtid_executed` names."""
+
+    project: str
+    raw_dataset: str
+    dataset: str
+    gtid_executed: str
+    tables: tuple[TableLoaded, ...]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """ok, or failed where rows of a table are unaccounted for."""
+        return "ok" if all(table.verdict == "ok" for table in self.tables) else "failed"
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "project": self.project,
+            "raw_dataset": self.raw_dataset,
+            "dataset": self.dataset,
+            "snapshot": {"gtid_executed": self.gtid_executed},
+            "seconds": round(self.seconds, 3),
+            "tables": [table.asdict() for table in self.tables],
+        }
+
+    def plot_size(self) -> go.Figure:
+        """Rows and bytes of each table, the largest at the top."""
+        faces.plot_theme()
+        tables = sorted(self.tables, key=lambda table: (table.rows_clean, table.bytes))
+        names = [faces.plot_text(f"{table.database}.{table.table}") for table in tables]
+        figure = go.Figure()
+        figure.add_bar(
+            name="rows",
+            orientation="h",
+            y=names,
+            x=[table.rows_clean for table in tables],
+            hovertemplate="%{y}: %{x:,} rows<extra></extra>",
+        )
+        figure.add_bar(
+            name="bytes of Parquet",
+            orientation="h",
+            y=names,
+            x=[table.bytes for table in tables],
+            xaxis="x2",
+            visible="legendonly",
+            hovertemplate="%{y}: %{x:.3s}B<extra></extra>",
+        )
+        figure.update_layout(
+            title="Tables by rows (bytes: choose them in the legend)",
+            xaxis={"title": "rows"},
+            xaxis2={"title": "bytes", "overlaying": "x", "side": "top", "showgrid": False},
+            height=160 + 22 * len(names),
+        )
+        return figure
+
+    def plot_cleaning(self) -> go.Figure:
+        """What each cleaning rule changed, in values, and set aside, in rows."""
+        faces.plot_theme()
+        bars = [
+            (f"{table.table}.{change.column}: {change.rule}", change.rows, change.what)
+            for table in self.tables
+            for change in table.changed
+        ]
+        bars += [
+            (f"{table.table}: {rule}", count, "set aside")
+            for table in self.tables
+            for rule, count in table.rejected.items()
+        ]
+        bars.sort(key=lambda bar: bar[1])
+        figure = go.Figure()
+        for what in ("changed", "became NULL", "set aside"):
+            chosen = [bar for bar in bars if bar[2] == what]
+            figure.add_bar(
+                name=what,
+                orientation="h",
+                y=[faces.plot_text(label) for label, _, _ in chosen],
+                x=[count for _, count, _ in chosen],
+                hovertemplate="%{y}: %{x:,}<extra>" + what + "</extra>",
+            )
+        figure.update_layout(
+            title="What each cleaning rule changed", xaxis_title="values or rows", height=160 + 24 * len(bars)
+        )
+        return figure
+
+    def _repr_html_(self) -> str:
+        rows = sum(table.rows_extracted for table in self.tables)
+        lost = [
+            {"table": f"{table.database}.{table.table}", "column": column, "rows": count}
+            for table in self.tables
+            for column, count in table.lost.items()
+        ]
+        cleaned = [
+            {"table": f"{table.database}.{table.table}", **asdict(change)}
+            for table in self.tables
+            for change in table.changed
+        ]
+        cleaned += [
+            {
+                "table": f"{table.database}.{table.table}",
+                "column": faces.Html(""),
+                "rule": rule,
+                "what": "set aside",
+                "rows": count,
+            }
+            for table in self.tables
+            for rule, count in table.rejected.items()
+        ]
+        return faces.stack(
+            faces.boxes(
+                ("Warehouse", faces.human_seconds(self.seconds), self.verdict),
+                ("Tables", len(self.tables)),
+                ("Rows", faces.human_count(rows)),
+                ("Parquet", faces.human_bytes(sum(table.bytes for table in self.tables))),
+                ("Rows set aside", sum(table.rows_rejected for table in self.tables)),
+                ("Values changed by cleaning", sum(change.rows for table in self.tables for change in table.changed)),
+            ),
+            faces.text(
+                f"Raw copies in {self.raw_dataset}, clean tables in {self.dataset}; the target's snapshot is GTID set "
+                f"{self.gtid_executed or 'unknown (GTIDs are off)'}.",
+                muted=True,
+            ),
+            faces.table(
+                [
+                    {
+                        "table": f"{table.database}.{table.table}",
+                        "segment": table.segment,
+                        "clean": table.clean,
+                        "extracted": table.rows_extracted,
+                        "raw": table.rows_raw,
+                        "clean_rows": table.rows_clean,
+                        "rejected": table.rows_rejected,
+                        "bytes": faces.human_bytes(table.bytes),
+                        "seconds": faces.human_seconds(
+                            table.seconds_extract + table.seconds_load + table.seconds_clean
+                        ),
+                        "verdict": faces.badge(table.verdict),
+                    }
+                    for table in self.tables
+                ],
+                {
+                    "table": "Table",
+                    "segment": "Segment",
+                    "clean": "Clean table",
+                    "extracted": "Rows read",
+                    "raw": "Rows raw",
+                    "clean_rows": "Rows clean",
+                    "rejected": "Set aside",
+                    "bytes": "Parquet",
+                    "seconds": "Time",
+                    "verdict": "All rows there",
+                },
+                caption="Tables in the order in which they moved",
+                limit=300,
+            ),
+            faces.table(
+                cleaned,
+                {"table": "Table", "column": "Column", "rule": "Rule", "what": "What it did", "rows": "Count"},
+                caption="What cleaning did",
+                limit=300,
+            )
+            if cleaned
+            else None,
+            faces.table(
+                lost,
+                {"table": "Table", "column": "Column", "rows": "Rows"},
+                caption="Values that BigQuery cannot hold and that became NULL (dates that no calendar has)",
+                limit=300,
+            )
+            if lost
+            else None,
+        )
