@@ -29,9 +29,10 @@ SELECT /*+ NO_MERGE(things) */ n, CONCAT(UPPER(LEFT(thing, 2)), '-', LPAD(n, 6, 
 FROM (
   SELECT n, CRC32(n * 15485863) AS dice,
          ELT(1 + n % 8, 'Old', 'Simple', 'Copper', 'Nordic', 'Grand', 'Little', 'Blue', 'Hand-made') AS style,
-         ELT(1 + n % 12, 'Kettle', 'Lamp', 'Blanket', 'Bread knife', 'Watering can', 'Bicycle bell', 'Lantern', 'Teapot', 'Frying pan', 'Wooden train', 'Greeting card', 'Pair of seeds') AS thing,
+         ELT(1 + n % 12, 'Kettle', 'Lamp', 'Blanket', 'Bread knife', 'Watering can', 'Bicycle bell', 'Lantern', 'Teapot', 'Frying pan', 'Wooden train', 'Greeting card', 'Packet of seeds') AS thing,
          ELT(1 + n % 12, 11, 12, 13, 111, 21, 22, 23, 113, 112, 42, 41, 211) AS category,
-         GREATEST(ROUND(EXP(1.1 + (CRC32(n * 7919) + CRC32(n * 104729) + CRC32(n * 1299709)) / 4294967296e0 * 1.5)) - ELT(1 + n % 4, 0.01, 0.05, 0.10, 0.50), 0.49) AS price
+         GREATEST(ROUND(EXP(1.6 + (CRC32(n * 7919) + CRC32(n * 104729) + CRC32(n * 1299709)) / 4294967296e0 * 1.3)
+                        * ELT(1 + n % 12, 1.2, 1.5, 1.3, 0.9, 0.7, 0.25, 0.8, 0.9, 1.4, 0.6, 0.08, 0.07)) - ELT(1 + n % 4, 0.01, 0.05, 0.10, 0.50), 0.49) AS price
   FROM numbers WHERE n <= @products
 ) AS things;
 

@@ -57,8 +57,8 @@ INSERT INTO addresses (customer_id, kind, line1, line2, postcode, city, country_
 SELECT /*+ NO_MERGE(homes) */ id, kinds.kind,
        CONCAT_WS(' ', ELT(1 + dice % 8, 'High Street', 'Hauptstraße', 'Rue de l''Église', 'Via Roma', 'Calle Mayor', 'Kirchweg', 'Mill Lane', 'Dorpsstraat'), 1 + dice % 140),
        ELT(1 + dice % 9, '', '', '', '', '', '', 'c/o Smith & Sons', '2. Stock links', '  Flat 3 '),
-       IF(dice % 50 = 0, 'N/A', LPAD(10000 + dice % 89000, IF(place % 4 = 0, 7, 5), '0')),
-       ELT(place, 'Berlin', 'München', 'Köln', 'London', 'Edinburgh', 'Paris', 'Orléans', 'Roma', 'Málaga', 'Wien', 'Zürich', 'Amsterdam', 'Malmö', 'Kobenhavn', 'Dublin', 'Bruxelles'),
+       IF(dice % 50 = 0, 'N/A', IF(place IN (4, 5), CONCAT(ELT(place - 3, 'SE', 'EH'), 1 + dice % 17, ' ', dice % 9, 'AB'), 10000 + dice % 89000)),
+       ELT(place, 'Berlin', 'München', 'Köln', 'London', 'Edinburgh', 'Paris', 'Orléans', 'Roma', 'Málaga', 'Wien', 'Zürich', 'Amsterdam', 'Malmö', 'København', 'Dublin', 'Bruxelles'),
        ELT(place, 'DE', 'DE', 'DE', 'GB', 'GB', 'FR', 'FR', 'IT', 'ES', 'AT', 'CH', 'NL', 'SE', 'DK', 'IE', 'BE')
 FROM (
   SELECT id, CRC32(id * 6700417) AS dice, 1 + FLOOR(16 * POW(CRC32(id * 86028121) / 4294967296e0, 1.5)) AS place

@@ -8,13 +8,13 @@ FROM numbers WHERE n <= 20;
 
 INSERT INTO device_readings (device_id, read_at, temperature, humidity, flags, raw)
 SELECT devices.id, TIMESTAMP('2024-11-01') + INTERVAL numbers.n * 600 SECOND + INTERVAL numbers.n * 7 % 1000000 MICROSECOND,
-       IF(numbers.n % 97 = 0, NULL, 18 + 4 * SIN(numbers.n * 600 / 86400 * 2 * PI()) + (CRC32(numbers.n * 7919) % 100) / 80),
-       45.5 + (CRC32(numbers.n * 104729) % 1000) / 97, CRC32(numbers.n * 1299709) % 256, IF(numbers.n % 5 = 0, UNHEX(LEFT(SHA2(numbers.n, 256), 2 * (numbers.n % 33))), NULL)
+       IF(numbers.n % 97 = 0, NULL, 18 + 4 * SIN(numbers.n * 600 / 86400 * 2 * PI()) + (CRC32(numbers.n * 7919 + devices.id % 1000) % 100) / 80),
+       45.5 + (CRC32(numbers.n * 104729 + devices.id % 1000) % 1000) / 97, CRC32(numbers.n * 1299709 + devices.id % 1000) % 256, IF(numbers.n % 5 = 0, UNHEX(LEFT(SHA2(numbers.n, 256), 2 * (numbers.n % 33))), NULL)
 FROM devices JOIN numbers ON numbers.n <= @readings DIV 20
 ORDER BY devices.id, numbers.n;
 
 INSERT INTO page_views (viewed_on, viewed_at, customer_id, path, referrer, agent, milliseconds, address)
-SELECT /*+ NO_MERGE(views_) */ DATE('2023-01-01') + INTERVAL FLOOR(731 * SQRT(n / (@page_views + 1))) DAY,
+SELECT /*+ NO_MERGE(views_) */ viewed_on,
        SEC_TO_TIME(FLOOR(86399 * LEAST(0.999, (CRC32(n * 67867967) + CRC32(n * 86028121)) / 8589934592e0))) + INTERVAL dice % 1000 * 1000 MICROSECOND,
        CASE WHEN dice % 3 = 0 THEN NULL WHEN dice % 100 = 1 THEN 700000000 + n ELSE 1 + FLOOR(@customers * POW(CRC32(n * 7919) / 4294967296e0, 1.7)) END,
        CONCAT(ELT(1 + dice % 5, '/', '/product/', '/suche?q=größe&page=', '/cart?x=%20', '/p/'), dice % 400),
@@ -22,7 +22,10 @@ SELECT /*+ NO_MERGE(views_) */ DATE('2023-01-01') + INTERVAL FLOOR(731 * SQRT(n 
        ELT(1 + dice % 4, 'Mozilla/5.0 (X11; Linux x86_64)', 'Mozilla/5.0 (iPhone)', 'bot/1.0 (+https://bot.example)', NULL),
        IF(dice % 50 = 0, NULL, ROUND(EXP(3 + 5 * POW(CRC32(n * 49979687) / 4294967296e0, 2)))),
        INET6_ATON(IF(dice % 4 = 0, CONCAT('2001:db8::', HEX(dice % 65536)), CONCAT('192.0.2.', dice % 256)))
-FROM (SELECT n, CRC32(n * 104729) AS dice FROM numbers WHERE n <= @page_views) AS views_
+FROM (
+  SELECT numbers.n, calendar.day AS viewed_on, CRC32(numbers.n * 104729) AS dice
+  FROM calendar JOIN numbers ON numbers.n > (calendar.first_order - 1) * @page_views DIV @orders AND numbers.n <= calendar.last_order * @page_views DIV @orders
+) AS views_
 ORDER BY n;
 
 -- Every seventeenth click arrived twice, every hundred-and-first three times.
