@@ -19,9 +19,10 @@ def build_index(reports: Path) -> Path:
     Raises TerminalError where it cannot be written.
     """
     runs = _all(reports)
+    before = history.before(runs)
     for run in runs:
         if not run.broken and not _fresh(reports / run.folder):
-            _write_run(reports, run, runs)
+            _write_run(reports, run, before.get(run.folder))
     newest = runs[::-1]
     latest: dict[str, Run] = {}
     for run in newest:
@@ -33,8 +34,8 @@ def build_index(reports: Path) -> Path:
             "index.html.j2",
             assets="assets",
             title="Runs",
-            failures=[_card(run, runs) for run in newest if not run.good],
-            good=[_card(run, runs) for run in newest if run.good],
+            failures=[_card(run, before.get(run.folder)) for run in newest if not run.good],
+            good=[_card(run, before.get(run.folder)) for run in newest if run.good],
             latest=latest,
             environments=sorted({run.environment for run in runs if run.environment}),
             statuses=sorted({run.status for run in runs}),
@@ -49,11 +50,10 @@ def render_run(folder: Path) -> Path:
     run = next((run for run in runs if run.folder == folder.name), None)
     if run is None:
         run = Run(folder.name, folder.name, broken="The folder holds no run.json.")
-    return _write_run(folder.parent, run, runs)
+    return _write_run(folder.parent, run, history.before(runs).get(run.folder))
 
 
-def _write_run(reports: Path, run: Run, runs: list[Run]) -> Path:
-    then = history.before(run, runs)
+def _write_run(reports: Path, run: Run, then: Run | None) -> Path:
     path = reports / run.folder / "index.html"
     shell.write(
         path,
@@ -93,8 +93,7 @@ def _fresh(folder: Path) -> bool:
     return page.exists() and all(page.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in sources)
 
 
-def _card(run: Run, runs: list[Run]) -> dict[str, object]:
-    then = history.before(run, runs)
+def _card(run: Run, then: Run | None) -> dict[str, object]:
     found = history.changes(then, run) if then else []
     return {"run": run, "before": then, "changes": found[:_NAMED_CHANGES], "more": max(0, len(found) - _NAMED_CHANGES)}
 

@@ -134,12 +134,16 @@ def read_all(reports: Path, remembered: dict[str, Any]) -> list[Run]:
     return sorted(found, key=lambda run: run.order)
 
 
-def before(run: Run, runs: Iterable[Run]) -> Run | None:
-    """The latest run of the same environment that started earlier."""
-    earlier = [
-        other for other in runs if other.environment == run.environment and not other.broken and other.order < run.order
-    ]
-    return max(earlier, key=lambda other: other.order, default=None)
+def before(runs: Iterable[Run]) -> dict[str, Run]:
+    """For the folder of each of `runs`, given oldest first, the run before it of the same environment."""
+    found: dict[str, Run] = {}
+    latest: dict[str, Run] = {}
+    for run in runs:
+        if not run.broken:
+            if run.environment in latest:
+                found[run.folder] = latest[run.environment]
+            latest[run.environment] = run
+    return found
 
 
 def changes(then: Run, now: Run) -> list[Change]:
