@@ -1,14 +1,15 @@
 """A plan is a list of steps, each with its undo; apply is the only place that carries one out."""
 
+import re
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import pymysql
 from pymysql.charset import charset_by_name
 
 from workbook import faces
-from workbook.errors import Refused
+from workbook.errors import Refused, WorkbookError
 from workbook.progress import Progress
 from workbook.servers import SESSION_SQL_MODE, Server, Session
 
@@ -163,6 +164,7 @@ _SETTINGS = {
 }
 # Character sets of which the driver knows no codec of Python's, or knows it by another name.
 _CODECS = {"binary": "utf8", "utf8": "utf8"}
+_SECRET = re.compile(r"0x[0-9A-Fa-f]{8,}")
 
 
 def _run(session: Session, step: Step, statement: str) -> None:
@@ -179,8 +181,20 @@ def _run(session: Session, step: Step, statement: str) -> None:
             _CODECS.get(settings["character_set_client"]) or charset_by_name(settings["character_set_client"]).encoding
         )
         session.execute(statement.replace("%", "%%"), ())
-    except Exception as error:
+    except WorkbookError as error:
         error.add_note(f"while applying {step.object}")
+        if step.shown is not None:
+            # The server repeats a piece of a statement that it does not understand.
+            raise type(error)(_SECRET.sub("0x…", error.found), error.why, error.todo) from None
         raise
     finally:
         driver.encoding = "utf8"
+        if step.shown is not None:
+            _mask(session, step.shown)
+
+
+def _mask(session: Session, shown: str) -> None:
+    """Put the stand-in of a secret statement in place of the statement in the server's record."""
+    record = session.server.statements
+    if record and _SECRET.search(record[-1].sql):
+        record[-1] = replace(record[-1], sql=shown)

@@ -1,0 +1,121 @@
+"""The frozen objects of accounts: what an account is, and each single privilege it holds."""
+
+from dataclasses import dataclass, field
+
+from workbook.names import mysql_account, mysql_path, quote_mysql
+
+AccountKey = tuple[str, str]
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One privilege on one object.
+
+    `level` is global, database, table, procedure, function, proxy or role; `object` the names that lead to it: none,
+    database, database and name, or a role's user and host. `option` is true of a dynamic privilege that may be given
+    on and of a role with admin option; for all others the right to give on is the privilege GRANT OPTION of its own.
+    `revoked` is true of a partial revoke: the privilege is held globally and not on this database.
+    """
+
+    level: str
+    object: tuple[str, ...]
+    privilege: str
+    option: bool = False
+    revoked: bool = False
+
+    @property
+    def on(self) -> str:
+        """The object as SQL writes it behind ON, or the role."""
+        if self.level == "role":
+            return mysql_account(*self.object)
+        if self.level == "global":
+            return "*.*"
+        if self.level == "database":
+            return f"{quote_mysql(self.object[0])}.*"
+        kind = "" if self.level == "table" else f"{self.level.upper()} "
+        return f"{kind}{mysql_path(*self.object)}"
+
+    @property
+    def words(self) -> str:
+        """The privilege for reports: SELECT ON `shop`.* WITH GRANT OPTION."""
+        if self.level == "role":
+            return f"ROLE {self.on}" + (" WITH ADMIN OPTION" if self.option else "")
+        verb = "NOT " if self.revoked else ""
+        return f"{verb}{self.privilege} ON {self.on}" + (" WITH GRANT OPTION" if self.option else "")
+
+    def text(self, account: str) -> str:
+        """The privilege and who holds it."""
+        return f"{self.words} TO {account}"
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it is one of the privileges that a server's components bring: their names hold underscores."""
+        return self.level == "global" and "_" in self.privilege
+
+
+@dataclass(frozen=True)
+class AccountDefinition:
+    """An account with its attributes and privileges.
+
+    `password` is the stored hash as a hexadecimal literal, empty where there is none; it stands in no repr and is
+    never shown. `options` is what SHOW CREATE USER says behind the password: TLS, limits, expiry, lock, attribute.
+    """
+
+    user: str
+    host: str
+    plugin: str
+    password: str = field(repr=False)
+    options: str
+    default_roles: tuple[AccountKey, ...]
+    grants: frozenset[Grant]
+    factors: int = 1
+    second_password: bool = False
+
+    @property
+    def key(self) -> AccountKey:
+        """User and host."""
+        return self.user, self.host
+
+    @property
+    def name(self) -> str:
+        """The account as SQL writes it."""
+        return mysql_account(self.user, self.host)
+
+    @property
+    def locked(self) -> bool:
+        """Whether nobody can log in with it."""
+        return "ACCOUNT LOCK" in self.options
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it is what CREATE ROLE makes: locked, without a password, expired."""
+        expired = "PASSWORD EXPIRE ACCOUNT" in self.options
+        return self.locked and not self.password and expired
+
+    @property
+    def kind(self) -> str:
+        """role or user."""
+        return "role" if self.is_role else "user"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts of one server that were asked for; `login` is the account the workbook itself uses there.
+
+    `names` are all accounts of the server, `plugins` its authentication plugins; `holds` is what the login holds
+    itself; `partial_revokes` says whether % and _ in database names of grants are letters.
+    """
+
+    role: str
+    login: AccountKey
+    names: frozenset[AccountKey]
+    plugins: frozenset[str]
+    partial_revokes: bool
+    skip_name_resolve: bool
+    holds: frozenset[Grant] = field(repr=False)
+    accounts: tuple[AccountDefinition, ...] = field(repr=False)
+
+    @property
+    def by_key(self) -> dict[AccountKey, AccountDefinition]:
+        """Accounts by user and host."""
+        return {account.key: account for account in self.accounts}
