@@ -121,6 +121,9 @@ class Applied:
     steps: tuple[Step, ...]
     seconds: float = field(default=0.0)
 
+    def _repr_html_(self) -> str:
+        return faces.boxes(("Phase", self.phase), ("Steps applied", len(self.steps)))
+
 
 def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str] = ()) -> Applied:
     """Carry out the steps of `plan` on `server`, noting each one's undo first.
