@@ -93,7 +93,7 @@ def record(
         phase |= {"notebook": f"{stem}.ipynb", "html": f"{stem}.html", "result": f"{phase['name']}.json"}
         for name in ("notebook", "html", "result"):
             (folder / str(phase[name])).write_text("{}")
-    table = {"database": "shop", "table": "orders", "hop": "source→target", "rows_source": rows, "rows_target": rows}
+    table = {"database": "shop", "table": "orders", "hop": "source-target", "rows_source": rows, "rows_target": rows}
     validation = {"verdict": verdict, "tables": [{**table, "verdict": verdict}]}
     (folder / "validate.json").write_text(json.dumps(validation))
     run = {
@@ -219,7 +219,7 @@ def test_the_index_has_failures_first_then_the_newest(reports: Path) -> None:
     assert places == sorted(places)
     assert "run.json cannot be read" in index
     assert "Needs attention" in index
-    for name in ("validate", "shop.orders (source→target)", "rows, source→target"):
+    for name in ("validate", "shop.orders (source → target)", "rows, source → target"):
         assert f'<span class="subject">{name}</span>' in index
     assert "(+30)" in index
 
@@ -237,6 +237,21 @@ def test_building_the_index_leaves_the_pages_of_other_runs_alone(reports: Path) 
     build_index(reports)
     assert (reports / "20260102T050000Z-local-0005" / "index.html").exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_page_lists_the_phases_as_the_run_ended(tmp_path: Path, executed: dict[str, Path]) -> None:
+    """The first page is made while the second phase has not begun."""
+    folder = tmp_path / "20260102T030000Z-local-0001"
+    run = record(folder, "ok", "same")
+    early = json.loads(json.dumps(run))
+    early["phases"][1] |= {"status": "pending", "verdict": None, "html": None}
+    shutil.copy(executed["good"], folder / "06_bulk_load.ipynb")
+    page = folder / "06_bulk_load.html"
+    render_page(folder / "06_bulk_load.ipynb", page, title="x", run=early)
+    assert 'validate<span class="unseen">: pending' in page.read_text()
+    build_index(tmp_path)
+    assert 'validate<span class="unseen">: same' in page.read_text()
+    assert 'href="07_validate.html"' in page.read_text()
 
 
 def test_an_empty_folder_has_an_index(tmp_path: Path) -> None:
@@ -282,8 +297,8 @@ def test_changes_are_found_only_against_the_same_environment(reports: Path) -> N
     assert found[1].folder not in before
     assert [(one.subject, one.before, one.now) for one in runs.changes(then, latest)] == [
         ("validate", "same", "different"),
-        ("shop.orders (source→target)", "same", "different"),
-        ("rows, source→target", "100", "130"),
+        ("shop.orders (source → target)", "same", "different"),
+        ("rows, source → target", "100", "130"),
     ]
 
 

@@ -124,7 +124,7 @@ _VERDICTS = {
     **dict.fromkeys(("note", "info", "new"), ("info", "info")),
     **dict.fromkeys(("tolerated", "sampled", "masked"), ("info", "about")),
     **dict.fromkeys(("skipped", "out", "no", "none", "undone"), ("plain", "dash")),
-    **dict.fromkeys(("running", "waiting", "planned", "later", "started"), ("info", "clock")),
+    **dict.fromkeys(("running", "waiting", "pending", "planned", "later", "started"), ("info", "clock")),
 }
 _LEFT_TO_RIGHT_NUMBERS = (int, float, decimal.Decimal, numbers.Real)
 

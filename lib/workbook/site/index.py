@@ -5,8 +5,8 @@ from pathlib import Path
 
 from workbook import faces
 from workbook.faces import Html
+from workbook.site import pages, shell
 from workbook.site import runs as history
-from workbook.site import shell
 from workbook.site.runs import Run
 
 _REMEMBERED = "validations.json"
@@ -55,6 +55,7 @@ def render_run(folder: Path) -> Path:
 
 def _write_run(reports: Path, run: Run, then: Run | None) -> Path:
     path = reports / run.folder / "index.html"
+    pages.refresh_phases(run, path.parent)
     shell.write(
         path,
         shell.page(
@@ -66,6 +67,7 @@ def _write_run(reports: Path, run: Run, then: Run | None) -> Path:
             changes=history.changes(then, run) if then else [],
             phases=_phases(run),
             unlike=_unlike(run),
+            files=[name for name in ("run.json", "run.log") if (path.parent / name).is_file()],
         ),
     )
     return path

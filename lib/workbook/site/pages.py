@@ -8,8 +8,12 @@ from typing import Any
 import nbformat
 
 from workbook.errors import TerminalError
+from workbook.faces import Html
 from workbook.site import cells, shell
 from workbook.site.runs import Phase, Run, read
+
+# No value can hold these marks: what is shown has its < escaped.
+_PHASES_BEGIN, _PHASES_END = "<!-- phases -->", "<!-- end of phases -->"
 
 
 def render_page(
@@ -54,11 +58,31 @@ def render_page(
             failure=failure,
             facts=facts,
             phase=phase,
+            phases=_phases(facts, phase.name if phase else ""),
             seconds=phase.seconds if phase else content.metadata.get("papermill", {}).get("duration"),
             notebook=notebook.name if notebook.parent == html.parent else None,
             show_code=show_code,
         ),
     )
+
+
+def refresh_phases(run: Run, folder: Path) -> None:
+    """Bring the list of phases up to date in the run's pages: each was made before the phases after it had ended."""
+    for phase in run.phases:
+        if phase.page is None:
+            continue
+        page = folder / phase.page
+        old = page.read_text(encoding="utf-8", errors="replace")
+        before, mark, rest = old.partition(_PHASES_BEGIN)
+        _, end, after = rest.partition(_PHASES_END)
+        new = f"{before}{_phases(run, phase.name)}{after}"
+        if mark and end and new != old:
+            shell.write(page, new)
+
+
+def _phases(facts: Run | None, current: str) -> Html:
+    made = shell.environment().get_template("phases.html.j2").render(facts=facts, current=current)
+    return Html(f"{_PHASES_BEGIN}{made}{_PHASES_END}")
 
 
 def _phase_of(facts: Run | None, page: str, notebook: str) -> Phase | None:
@@ -85,7 +109,7 @@ def _silent_failure(content: nbformat.NotebookNode, phase: Phase | None) -> cell
     return cells.Failure(
         "The notebook ended without finishing, and none of its cells says why.",
         "A kernel that was killed and a cell that ran out of time leave no message; what is below may be incomplete.",
-        "Look at the end of the run's log and at the machine's memory, then run the phase again.",
+        "Look at the end of run.log in the run's folder and at the machine's memory, then run the phase again.",
     )
 
 

@@ -236,7 +236,7 @@ def _summary(record: Mapping[str, Any]) -> dict[str, Any]:
     count = 0
     tables = record.get("tables") or []
     for table in tables:
-        hop = _words(table.get("hop"))
+        hop = _words(table.get("hop")).replace("-", " → ")
         total = rows.setdefault(hop, [0, 0])
         total[0] += int(table.get("rows_source") or 0)
         total[1] += int(table.get("rows_target") or 0)
