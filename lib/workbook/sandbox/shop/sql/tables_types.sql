@@ -90,7 +90,7 @@ CREATE TABLE type_choices (
   id       INT NOT NULL,
   what     VARCHAR(40) NOT NULL,
   mood     ENUM('sad','ok','it''s "fine"','a,b','größer','😀','back\\slash','tab\there') NULL,
-  strict   ENUM('x','X ') CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT 'x',
+  strict   ENUM('x','X') CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT 'x',
   extras   SET('one','two','it''s three','größe','😀') NULL,
   many     SET('m01','m02','m03','m04','m05','m06','m07','m08','m09','m10','m11','m12','m13','m14','m15','m16',
                'm17','m18','m19','m20','m21','m22','m23','m24','m25','m26','m27','m28','m29','m30','m31','m32',

@@ -20,7 +20,7 @@ CREATE DEFINER = 'root'@'localhost' TRIGGER products_price_noted AFTER UPDATE ON
   END IF//
 
 CREATE DEFINER = 'shop_owner'@'localhost' TRIGGER `order items: take from "stock"` AFTER INSERT ON order_items FOR EACH ROW
-  UPDATE stock_levels SET quantity = quantity - NEW.quantity WHERE product_id = NEW.product_id AND `variant no` = NEW.`variant no`//
+  UPDATE stock_levels SET quantity = quantity - CAST(NEW.quantity AS SIGNED) WHERE product_id = NEW.product_id AND `variant no` = NEW.`variant no`//
 
 -- Two triggers of the same moment, in an order that matters.
 CREATE DEFINER = 'shop_owner'@'localhost' TRIGGER b_items_price BEFORE INSERT ON order_items FOR EACH ROW
