@@ -1,17 +1,23 @@
 """Source to destination: segments, types, cleaning rules and what is lost."""
 
 from workbook.mapping.file import load_mapping
+from workbook.mapping.gaps import GapReport, gaps
 from workbook.mapping.generate import generate
+from workbook.mapping.merge import additions, merge
 from workbook.mapping.objects import ColumnMap, Dedupe, Mapping, Reject, Requirements, Segment, TableMap
 
 __all__ = [
     "ColumnMap",
     "Dedupe",
+    "GapReport",
     "Mapping",
     "Reject",
     "Requirements",
     "Segment",
     "TableMap",
+    "additions",
+    "gaps",
     "generate",
     "load_mapping",
+    "merge",
 ]

@@ -37,9 +37,8 @@ class CleaningRule:
 
 
 def _null_tokens(inner: str, tokens: Sequence[str] | None) -> str:
-    for token in NULL_TOKENS if tokens is None else tokens:
-        inner = f"NULLIF({inner}, {google_string(token)})"
-    return inner
+    listed = ", ".join(google_string(token) for token in (NULL_TOKENS if tokens is None else tokens))
+    return f"IF({inner} IN ({listed}), NULL, {inner})"
 
 
 def _map(inner: str, values: Mapping[str, str | None]) -> str:
@@ -133,12 +132,11 @@ def groupable(column: ColumnMap) -> bool:
     return clean_type(column) in _GROUPABLE
 
 
-def clean_expression(column: ColumnMap, steps: int | None = None) -> str:
-    """The clean value of a column as GoogleSQL over the raw table, after its first `steps` rules (all by default)."""
+def clean_expression(column: ColumnMap) -> str:
+    """The clean value of a column as GoogleSQL over the raw table."""
     inner = quote_bigquery(column.warehouse_name)
-    for rule in column.clean[:steps]:
-        options = None if isinstance(rule, str) else rule[rule_name(rule)]
-        inner = _RULE[rule_name(rule)].expression(inner, options)
+    for rule in column.clean:
+        inner = _applied(rule, inner)
     return inner
 
 
@@ -176,10 +174,16 @@ def counts_select(table: TableMap, raw_table_path: str) -> tuple[str, tuple[Clea
     """
     counts: list[CleanCount] = []
     expressions: list[str] = []
-    for column in table.columns:
+    # Each stage applies one more rule to every column that has one left, so that no expression is written twice.
+    stages: list[list[str]] = [[]]
+    for place, column in enumerate(table.columns):
+        if column.clean:
+            stages[0].append(f"{quote_bigquery(column.warehouse_name)} AS v{place}_0")
         for step, rule in enumerate(column.clean):
-            before, after = clean_expression(column, step), clean_expression(column, step + 1)
-            name = rule_name(rule)
+            before, after, name = f"v{place}_{step}", f"v{place}_{step + 1}", rule_name(rule)
+            if len(stages) < step + 2:
+                stages.append(["*"])
+            stages[step + 1].append(f"{_applied(rule, before)} AS {after}")
             lost = _RULE[name].gives != "STRING"
             label = f"c{len(counts)}"
             counts.append(CleanCount(label, column.name, name, "became NULL" if lost else "changed"))
@@ -187,7 +191,13 @@ def counts_select(table: TableMap, raw_table_path: str) -> tuple[str, tuple[Clea
             expressions.append(f"  COUNTIF({differs}) AS {label}")
     if not counts:
         return None
-    return "SELECT\n" + ",\n".join(expressions) + f"\nFROM {raw_table_path}", tuple(counts)
+    froms = [raw_table_path, *(f"stage{number}" for number in range(len(stages) - 1))]
+    clauses = [
+        f"stage{number} AS (\n  SELECT {', '.join(columns)}\n  FROM {source}\n)"
+        for number, (columns, source) in enumerate(zip(stages, froms, strict=True))
+    ]
+    counted = ",\n".join(expressions)
+    return f"WITH {', '.join(clauses)}\nSELECT\n{counted}\nFROM stage{len(stages) - 1}", tuple(counts)
 
 
 def google_string(value: str) -> str:
@@ -206,6 +216,10 @@ def markdown() -> str:
     lines.append("| `dedupe` (of a table) | rows alike in the columns `by` count as one | `by`, `keep`, `order_by` |")
     lines.append("| `reject` (of a table) | rows for which `where` holds are set aside | `name`, `where` |")
     return "\n".join(lines)
+
+
+def _applied(rule: CleanRule, inner: str) -> str:
+    return _RULE[rule_name(rule)].expression(inner, None if isinstance(rule, str) else rule[rule_name(rule)])
 
 
 def _sets_aside(table: TableMap) -> bool:

@@ -38,15 +38,19 @@ def load_mapping(path: str | Path, catalog: Catalog, emulated: bool = False) -> 
 
     Raises UsageError for a file that is missing or malformed, and Refused for a type that no rule knows.
     """
+    return mapping_from(parse(read_text(path), str(path)), str(path), catalog, emulated)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of the mapping file at `path`. Raises UsageError where it cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"The mapping file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
             "It says what moves and what becomes of it.",
             "Name an existing file under `mapping` in the params, or leave the key out to have one generated.",
         ) from None
-    return mapping_from(parse(text, str(path)), str(path), catalog, emulated)
 
 
 def default_names(catalog: Catalog) -> dict[tuple[str, str], str]:

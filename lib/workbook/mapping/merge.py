@@ -3,6 +3,7 @@
 A person's file keeps every edit and comment: merging only adds, and what vanished from the source is left standing.
 """
 
+import difflib
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as ReadOnly
@@ -13,8 +14,9 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from workbook import faces
 from workbook.catalog import Catalog
-from workbook.mapping.file import VERSION, mapping_from
+from workbook.mapping.file import VERSION, mapping_from, read_text
 from workbook.mapping.generate import generate, nearest_segment, neighbours_of
 from workbook.mapping.nodes import parse, round_trip
 from workbook.mapping.objects import Mapping, Segment, TableMap
@@ -34,7 +36,7 @@ def merge(current: str | Path | None, catalog: Catalog, profile: ReadOnly[str, A
     `current` is a file (a Path) or the text of one; None or an empty text means a new mapping. A file that covers all
     already comes back unchanged. Raises UsageError for a malformed one.
     """
-    text = current.read_text(encoding="utf-8") if isinstance(current, Path) else current or ""
+    text = read_text(current) if isinstance(current, Path) else current or ""
     origin = str(current) if isinstance(current, Path) else "given"
     generated = generate(catalog, profile, emulated)
     figures = Figures(profile)
@@ -50,6 +52,19 @@ def merge(current: str | Path | None, catalog: Catalog, profile: ReadOnly[str, A
         _add_column(content, known, (database, table), column, day)
     _add_tables(content, known, generated, missing, catalog, figures, day)
     return _written(content)
+
+
+def additions(current: str | Path | None, merged: str) -> faces.Html:
+    """The lines that `merge` added to the current file, or all of a new one."""
+    text = read_text(current) if isinstance(current, Path) else current or ""
+    if text == merged:
+        return faces.text("The mapping file covers the whole source; nothing was added.")
+    if not text.strip():
+        return faces.details("A new mapping file was generated", faces.code(merged))
+    lines = [line for line in difflib.ndiff(text.splitlines(), merged.splitlines()) if line.startswith("+ ")]
+    return faces.details(
+        f"{len(lines):,} lines were added for what the source got", faces.code("\n".join(lines)), opened=True
+    )
 
 
 def new_text(mapping: Mapping, catalog: Catalog, figures: Figures) -> str:

@@ -4,11 +4,11 @@ Canonical encoding, version 1. Every value has one text that MySQL, GoogleSQL an
 
 - whole numbers, YEAR and BIT: decimal digits without leading zeros, a minus sign if negative;
 - DECIMAL: the same with a point, without trailing zeros or a trailing point;
-- FLOAT and DOUBLE: `mantissa p exponent`, value = mantissa × 2^exponent with 2^54 ≤ |mantissa| < 2^55, so that one bit of
-  difference shows (printed decimals differ between engines); 0 and -0 are `0`; a FLOAT is widened first;
+- FLOAT and DOUBLE: `mantissa p exponent`, value = mantissa × 2^exponent with a mantissa of about 2^54 to 2^55, so that
+  one bit of difference shows (printed decimals differ between engines); 0 and -0 are `0`; a FLOAT is widened first;
 - DATE: days since 1970-01-01; DATETIME and TIMESTAMP (in UTC): microseconds since then; TIME: microseconds;
-- short text: its UTF-8 bytes; long text, JSON and ENUM or SET: see the table; bytes: lower-case hexadecimal, long bytes the
-  hexadecimal SHA-256 of their content.
+- CHAR, VARCHAR, ENUM, SET: the UTF-8 text; bytes: lower-case hexadecimal; long text, JSON, long bytes and geometry:
+  the hexadecimal SHA-256 of their content.
 
 `exact` is the same for MySQL alone, where it can tell more: zero and partial dates, which BigQuery cannot hold.
 """
@@ -46,6 +46,11 @@ class TypeRule:
     loss: Loss
     loss_text: str
     proof: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether the canonical text may hold any character, so that only its length tells where it ends."""
+        return self.name == "text"
 
 
 def _types(*names: str) -> Callable[[Column, bool], bool]:
@@ -93,31 +98,16 @@ _G_NUMERIC = (
 def _float(dialect: Literal["mysql", "google"]) -> str:
     """Mantissa and exponent of a double, exact: dividing by powers of two loses nothing.
 
-    LN may miss the exponent by one next to a power of two, so the mantissa is looked at and moved into its range. The
-    division is done in two halves because 2^-1128 is no double.
+    The exponent comes from a logarithm, which engines may round differently where it is close to a whole number: at
+    powers of two, which are common. The small addend moves that place to numbers that nobody writes. The division is
+    done in two halves because 2^-1128 is no double.
     """
-    x = "CAST({c} AS DOUBLE)" if dialect == "mysql" else "{c}"
-    integer = "SIGNED" if dialect == "mysql" else "INT64"
-    text = "CHAR" if dialect == "mysql" else "STRING"
-    half = ("({k}) DIV 2" if dialect == "mysql" else "DIV({k}, 2)").replace("{k}", "{{k}}")
-    k = f"CAST(FLOOR(LN(ABS({x})) / LN(2)) - 54 AS {integer})"
-    half = half.replace("{{k}}", k)
+    x, integer, text = ("CAST({c} AS DOUBLE)", "SIGNED", "CHAR") if dialect == "mysql" else ("{c}", "INT64", "STRING")
+    k = f"CAST(FLOOR(LN(ABS({x})) / LN(2) + 1e-9) - 54 AS {integer})"
+    half = f"({k} DIV 2)" if dialect == "mysql" else f"DIV({k}, 2)"
     m = f"CAST({x} / POW(2.0, {half}) / POW(2.0, {k} - {half}) AS {integer})"
-    down = f"{m} DIV 2" if dialect == "mysql" else f"DIV({m}, 2)"
-    pair = "CONCAT(CAST({m} AS {text}), 'p', CAST({k} AS {text}))"
-    low, high = str(2**54), str(2**55)
-    chosen = (
-        f"CASE WHEN {x} IS NULL THEN NULL WHEN {x} = 0 THEN '0'"
-        + (f" WHEN IS_NAN({x}) OR IS_INF({x}) THEN CAST({x} AS STRING)" if dialect == "google" else "")
-        + f" WHEN ABS({m}) >= {high} THEN "
-        + pair.replace("{m}", down).replace("{k}", f"({k} + 1)").replace("{text}", text)
-        + f" WHEN ABS({m}) < {low} THEN "
-        + pair.replace("{m}", f"{m} * 2").replace("{k}", f"({k} - 1)").replace("{text}", text)
-        + " ELSE "
-        + pair.replace("{m}", m).replace("{k}", k).replace("{text}", text)
-        + " END"
-    )
-    return chosen
+    infinite = f" WHEN IS_NAN({x}) OR IS_INF({x}) THEN CAST({x} AS STRING)" if dialect == "google" else ""
+    return f"CASE WHEN {x} = 0 THEN '0'{infinite} ELSE CONCAT(CAST({m} AS {text}), 'p', CAST({k} AS {text})) END"
 
 
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
