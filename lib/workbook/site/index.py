@@ -106,14 +106,15 @@ def _phases(run: Run) -> Html:
         {
             "name": _link(phase.page, phase.label),
             "verdict": faces.badge(phase.says),
-            "seconds": Html(faces.human_seconds(phase.seconds)) if phase.seconds is not None else Html("–"),
+            "seconds": faces.human_seconds(phase.seconds) if phase.seconds is not None else "–",
             "share": Html(
                 f'<span class="wb-track" aria-hidden="true"><span style="width:{(phase.seconds or 0) / longest:.1%}"></span></span>'
                 if longest
                 else ""
             ),
             "files": Html(
-                " · ".join(
+                # Two files keep to one line; the table scrolls on a phone.
+                "&nbsp;· ".join(
                     _link(name, words)
                     for name, words in ((phase.notebook, "notebook"), (phase.result, "JSON"))
                     if name is not None

@@ -127,7 +127,7 @@ addEventListener("DOMContentLoaded", () => {
   };
   const sayAgo = () => {
     for (const place of document.querySelectorAll(".ago")) {
-      const time = place.parentElement.querySelector("time");
+      const time = place.closest(".facts, .facts-line").querySelector("time");
       if (time) place.textContent = ago(new Date(time.dateTime));
     }
   };
