@@ -2,8 +2,10 @@
 
 import datetime
 import math
+import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from workbook.catalog import Column, Table
@@ -19,6 +21,8 @@ _BLOCKS = 100
 _SEED = 42
 _BARS = 24
 _TOP = 10
+# The last second of the year 9999, the last that Python can tell.
+_LAST_SECOND = 253_402_300_799
 QUANTILES = (("p01", 0.01), ("p05", 0.05), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p95", 0.95), ("p99", 0.99))
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 
@@ -56,7 +60,10 @@ def _blocks(session: Session, path: str, name: str, low: int, high: int, wanted:
     """Half-open ranges of the key, each from an evenly spread start over as many rows as a block holds."""
     count = min(_BLOCKS, high - low + 1)
     size = math.ceil(wanted / count)
-    starts = [low + (high - low + 1) * place // count for place in range(count)]
+    # Each start lies anywhere in its part of the key: even steps would meet the rhythm of data that has one.
+    chance = random.Random(_SEED)
+    bounds = [low + (high - low + 1) * place // count for place in range(count + 1)]
+    starts = [chance.randrange(begin, end) for begin, end in pairwise(bounds)]
     found = session.rows(
         " UNION ALL ".join(
             f"SELECT {start} AS low, (SELECT {name} FROM {path} WHERE {name} >= {start} ORDER BY {name}"
@@ -66,14 +73,8 @@ def _blocks(session: Session, path: str, name: str, low: int, high: int, wanted:
     )
     ranges = []
     for start, row, following in zip(starts, found, [*starts[1:], None], strict=True):
-        end = (
-            following
-            if row["high"] is None
-            else int(row["high"])
-            if following is None
-            else min(int(row["high"]), following)
-        )
-        ranges.append(f"({name} >= {start}" + (f" AND {name} < {end})" if end is not None else ")"))
+        ends = [int(end) for end in (row["high"], following) if end is not None]
+        ranges.append(f"({name} >= {start}" + (f" AND {name} < {min(ends)})" if ends else ")"))
     return ranges
 
 
@@ -142,7 +143,7 @@ def _number(kind: str, value: Any) -> float | None:
 def _edge(kind: str, edge: float) -> Any:
     if kind != "date":
         return edge
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=edge)
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=min(edge, _LAST_SECOND))
     return moment.isoformat(sep=" ", timespec="seconds")
 
 
