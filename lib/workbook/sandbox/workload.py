@@ -38,8 +38,11 @@ def run(
     seconds: float,
     seed: int = 1,
     say: Callable[[str], None] = print,
+    most: int | None = None,
 ) -> dict[str, int]:
     """Change the shop at `rate` row changes a second for `seconds`; the row changes of each kind come back.
+
+    With `most` it ends after that many, however long they take up to `seconds`.
 
     The choices depend on `seed` and on what the shop holds, not on the clock. Rows that triggers and cascades change
     come on top and are not counted, nor are those that were rolled back ("orders given up" stays 0). Ctrl-C ends it after
@@ -50,7 +53,7 @@ def run(
     try:
         with connect() as connection:
             shopper = _Shopper(connection, seed, _size_of_batch(rate))
-            _drive(shopper, counts, rate, seconds, started, say)
+            _drive(shopper, counts, rate, seconds, most or round(rate * seconds), started, say)
     except KeyboardInterrupt:
         # The connection is closed by now, with which the server undid what was open.
         say("workload: stopped")
@@ -85,11 +88,12 @@ def _drive(
     counts: dict[str, int],
     rate: float,
     seconds: float,
+    most: int,
     started: float,
     say: Callable[[str], None],
 ) -> None:
     done, told = 0, started
-    while done < rate * seconds and (now := time.monotonic()) < started + seconds:
+    while done < most and (now := time.monotonic()) < started + seconds:
         if now - told >= 10:
             told = now
             say(f"workload: {done:,} row changes, {now - started:.0f} of {seconds:.0f} s")
@@ -115,7 +119,7 @@ class _Shopper:
             "SELECT (SELECT MAX(id) FROM page_views), (SELECT MAX(id) FROM orders),"
             " (SELECT MAX(ordered_at) FROM orders WHERE ordered_at > '2000-01-01')"
         )
-        self.now = max(last_day, datetime(2025, 1, 1, 8))
+        self.now = max(last_day or datetime.min, datetime(2025, 1, 1, 8))
         self.dice = random.Random(f"{seed} {last_view} {last_order}")
         self.customers = self._column("SELECT id FROM customers ORDER BY id LIMIT 20000")
         self.variants = self._rows(
