@@ -1,5 +1,6 @@
 """What the checks need beyond the catalog, read once: privileges, plugins, components, and the statements of applications."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,10 @@ from workbook.catalog import Catalog
 from workbook.errors import TerminalError
 from workbook.servers import Server, Session
 
+# The catalog holds these with their bodies; the statement that once made them says nothing new.
+_MADE_CODE = re.compile(
+    r"(CREATE|ALTER)\b(?!\s+(TEMPORARY\s+)?TABLE\b).*?\b(PROCEDURE|FUNCTION|TRIGGER|EVENT|VIEW)\b", re.DOTALL
+)
 RESERVED = ("mysql.session", "mysql.sys", "mysql.infoschema", "mariadb.sys")
 
 
@@ -140,7 +145,8 @@ def _statements(session: Session, catalog: Catalog) -> tuple[Seen, ...]:
     return tuple(
         Seen(row["d"], _text(row["t"]), int(row["n"]))
         for row in rows
-        if row["d"] in databases or any(f"{name} ." in row["t"] or f"{name}." in row["t"] for name in quoted)
+        if not _MADE_CODE.match(row["t"])
+        and (row["d"] in databases or any(f"{name} ." in row["t"] or f"{name}." in row["t"] for name in quoted))
     )
 
 
