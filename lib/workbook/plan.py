@@ -1,15 +1,16 @@
 """A plan is a list of steps, each with its undo; apply is the only place that carries one out."""
 
 import re
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import pymysql
 from pymysql.charset import charset_by_name
 
 from workbook import faces
-from workbook.errors import Refused, WorkbookError
+from workbook.errors import Refused
 from workbook.progress import Progress
 from workbook.servers import SESSION_SQL_MODE, Server, Session
 
@@ -141,7 +142,7 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
     with server.session() as session, Progress(f"Applying {plan.phase}", len(plan.steps), "steps") as progress:
         for step in plan.steps:
             number = journal.intend(step.object, step.undo)
-            _run(session, step, step.statement)
+            _run(session, step)
             journal.confirm(number)
             progress.advance(1, step.object)
     return Applied(plan.phase, plan.steps)
@@ -170,34 +171,27 @@ _CODECS = {"binary": "utf8", "utf8": "utf8"}
 _SECRET = re.compile(r"0x[0-9A-Fa-f]{8,}")
 
 
-def _run(session: Session, step: Step, statement: str) -> None:
+def _run(session: Session, step: Step) -> None:
     settings = {**_SETTINGS, **dict(step.settings)}
     driver = session.connection.connection.driver_connection
     assert isinstance(driver, pymysql.Connection)
+    started = time.time()
     try:
         if step.database is not None:
             driver.select_db(step.database)
         values = [int(value) if value.isdigit() else value for value in settings.values()]
         session.execute("SET SESSION " + ", ".join(f"{name} = %s" for name in settings), values)
-        # The server reads the statement in the character set of the client, so it must be sent in that.
-        driver.encoding = (
-            _CODECS.get(settings["character_set_client"]) or charset_by_name(settings["character_set_client"]).encoding
-        )
-        session.execute(statement.replace("%", "%%"), ())
-    except WorkbookError as error:
-        error.add_note(f"while applying {step.object}")
-        if step.shown is not None:
-            # The server repeats a piece of a statement that it does not understand.
-            raise type(error)(_SECRET.sub("0x…", error.found), error.why, error.todo) from None
-        raise
+        # The server reads the statement in the character set of the client, so it must be sent in that; bytes that
+        # are no text there (literals of another character set) were read as lone surrogates.
+        charset = settings["character_set_client"]
+        codec = _CODECS.get(charset) or charset_by_name(charset).encoding
+        with driver.cursor() as cursor:
+            started = time.time()
+            cursor.execute(step.statement.encode(codec, "surrogateescape"))
+    except pymysql.MySQLError as error:
+        explained = session.server.explained(error, f"applying {step.object}")
+        # The server repeats a piece of a statement that it does not understand.
+        found = _SECRET.sub("0x…", explained.found) if step.shown is not None else explained.found
+        raise type(explained)(found, explained.why, explained.todo) from None
     finally:
-        driver.encoding = "utf8"
-        if step.shown is not None:
-            _mask(session, step.shown)
-
-
-def _mask(session: Session, shown: str) -> None:
-    """Put the stand-in of a secret statement in place of the statement in the server's record."""
-    record = session.server.statements
-    if record and _SECRET.search(record[-1].sql):
-        record[-1] = replace(record[-1], sql=shown)
+        session.server.record(step.shown or step.statement, started)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from workbook import faces
@@ -189,7 +190,12 @@ def _shown(session: Session, kind: str, path: TablePath) -> dict[str, Any]:
 
 
 def _view(session: Session, view: Any, usage: Mapping[TablePath, tuple[tuple[str, str, str], ...]]) -> Code:
+    # A view may hold literals of other character sets, as the bytes they are: no text in any one character set.
+    session.execute("SET SESSION character_set_results = binary")
     statement = _shown(session, "VIEW", view.path)["Create View"]
+    session.execute("SET SESSION character_set_results = 'utf8mb4'")
+    if isinstance(statement, bytes):
+        statement = statement.decode("utf-8", "surrogateescape")
     return Code(
         kind="view",
         database=view.database,
@@ -249,11 +255,12 @@ def _uses_in(statement: str) -> tuple[tuple[str, str, str], ...]:
 
 def _routine(session: Session, routine: Any) -> Code:
     kind = routine.kind.capitalize()
+    shown = _shown(session, routine.kind, (routine.database, routine.name))[f"Create {kind}"]
     return Code(
         kind=routine.kind.lower(),
         database=routine.database,
         name=routine.name,
-        statement=_shown(session, routine.kind, (routine.database, routine.name))[f"Create {kind}"],
+        statement=_with_comment(shown, routine.sql_mode, routine.comment),
         settings=_settings(routine),
         definer=routine.definer,
         database_collation=routine.database_collation,
@@ -282,13 +289,25 @@ def _event(session: Session, event: Any, over: bool) -> Code:
         kind="event",
         database=event.database,
         name=event.name,
-        statement=row["Create Event"],
+        statement=_with_comment(row["Create Event"], event.sql_mode, event.comment),
         settings=(*_settings(event), ("time_zone", event.time_zone)),
         definer=event.definer,
         database_collation=row["Database Collation"],
         status=event.status,
         over=over,
     )
+
+
+def _with_comment(statement: str, sql_mode: str, comment: str) -> str:
+    """The statement with its comment as it is: the server writes it with backslashes even where they escape nothing."""
+    if "NO_BACKSLASH_ESCAPES" not in sql_mode or not comment:
+        return statement
+    tokens = code_of(tokens_of(statement, sql_mode))
+    for token, following in pairwise(tokens):
+        if token.word == "COMMENT" and following.kind == "string":
+            literal = "'" + comment.replace("'", "''") + "'"
+            return statement[: following.start] + literal + statement[following.end :]
+    return statement
 
 
 def _settings(item: Any) -> tuple[tuple[str, str], ...]:

@@ -247,8 +247,14 @@ def _code(
             undo = f"DROP {kind.upper()} IF EXISTS {name}"
             # A view is named with its database; the others are made inside theirs.
             database = None if kind == "view" else code.database
-            step = Step(kind, name, made.statement, undo, made.settings, database)
+            step = Step(kind, name, made.statement, undo, made.settings, database, shown=_printable(made.statement))
             steps += _under_collation(code, step, databases[code.database], owned, steps, left)
+
+
+def _printable(statement: str) -> str | None:
+    """What stands for a statement that holds bytes which are no text."""
+    shown = statement.encode("utf-8", "replace").decode()
+    return shown if shown != statement else None
 
 
 def _firing_order(trigger: Code) -> tuple[str, str, str, int]:
