@@ -40,10 +40,8 @@ def grants_of(line: str) -> Iterator[Grant]:
 
 def statements(account: str, grants: Iterable[Grant]) -> Iterator[tuple[str, str]]:
     """(what, statement) for each object: roles, then privileges in one GRANT an object, then partial revokes."""
-    by_object = sorted(
-        grants, key=lambda grant: (grant.revoked, grant.level, grant.object, grant.option, grant.privilege)
-    )
-    for (revoked, level, _, option), group in groupby(by_object, key=_object_key):
+    by_object = sorted(grants, key=lambda grant: (*_statement_key(grant), grant.privilege))
+    for (revoked, level, _, _, option), group in groupby(by_object, key=_statement_key):
         items = list(group)
         on = items[0].on
         if level == "role":
@@ -62,8 +60,9 @@ def statements(account: str, grants: Iterable[Grant]) -> Iterator[tuple[str, str
         )
 
 
-def _object_key(grant: Grant) -> tuple[bool, str, tuple[str, ...], bool]:
-    return grant.revoked, grant.level, grant.object, grant.option
+def _statement_key(grant: Grant) -> tuple[bool, str, tuple[str, ...], bool, bool]:
+    """What must be alike for privileges to share a statement: WITH GRANT OPTION holds for all that it names."""
+    return grant.revoked, grant.level, grant.object, grant.dynamic, grant.option
 
 
 def _place(code: Sequence[Token], word: str) -> int:
