@@ -7,7 +7,7 @@ CREATE DEFINER = 'shop_owner'@'localhost' EVENT purge_sessions ON SCHEDULE EVERY
   COMMENT 'live_sessions older than a day; it''s off'
   DO DELETE FROM live_sessions WHERE started_at < NOW() - INTERVAL 1 DAY//
 
-CREATE DEFINER = 'root'@'localhost' EVENT nightly_totals ON SCHEDULE EVERY 1 DAY STARTS '2099-01-01 02:30:00' ENDS '2099-12-31 02:30:00' ENABLE
+CREATE DEFINER = CURRENT_USER EVENT nightly_totals ON SCHEDULE EVERY 1 DAY STARTS '2099-01-01 02:30:00' ENDS '2099-12-31 02:30:00' ENABLE
   DO BEGIN
     UPDATE customers SET tier_id = 1 WHERE tier_id = 0 AND customer_turnover(id) > 1000;
     UPDATE customers SET tier_id = 2 WHERE tier_id = 1 AND customer_turnover(id) > 5000;

@@ -14,7 +14,7 @@ CREATE DEFINER = 'shop_owner'@'localhost' TRIGGER orders_status_noted AFTER UPDA
     INSERT INTO order_status_history (order_id, status, changed_at, changed_by) VALUES (NEW.id, NEW.status, NEW.updated_at, 'trigger "orders_status_noted"');
   END IF//
 
-CREATE DEFINER = 'root'@'localhost' TRIGGER products_price_noted AFTER UPDATE ON products FOR EACH ROW
+CREATE DEFINER = CURRENT_USER TRIGGER products_price_noted AFTER UPDATE ON products FOR EACH ROW
   IF NEW.price <> OLD.price THEN
     INSERT INTO product_price_history (product_id, old_price, new_price, changed_at) VALUES (NEW.id, OLD.price, NEW.price, NEW.updated_at);
   END IF//

@@ -14,7 +14,7 @@ CREATE DEFINER = 'shop_owner'@'localhost' SQL SECURITY INVOKER VIEW a_month_of_s
 CREATE ALGORITHM = MERGE DEFINER = 'report_reader'@'%' SQL SECURITY DEFINER VIEW customer_contacts (id, `full name`, `e-mail`) AS
   SELECT id, name, LOWER(TRIM(email)) FROM customers WHERE email IS NOT NULL AND email <> 'N/A';
 
-CREATE DEFINER = 'root'@'localhost' SQL SECURITY INVOKER VIEW german_addresses AS
+CREATE DEFINER = CURRENT_USER SQL SECURITY INVOKER VIEW german_addresses AS
   SELECT customer_id, kind, line1, line2, postcode, city, country_code FROM addresses WHERE country_code = 'DE' WITH CASCADED CHECK OPTION;
 
 CREATE ALGORITHM = TEMPTABLE DEFINER = 'shop_owner'@'localhost' VIEW `best "sellers" of ``all`` time's` AS
