@@ -1,7 +1,7 @@
 """Which columns look personal, by name or by content, and the shape that is shown in place of a value."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbook.catalog import Column
@@ -41,6 +41,21 @@ NAME_RULES: tuple[NameRule, ...] = (
     NameRule(r"(.* )?(comments?|notes?|remarks?|messages?|bemerkung|notiz|nachricht)", "free text", _TEXT),
 )  # fmt: skip
 
+# Values that are looked at for kinds that other values resemble.
+_LOOKED_AT = 500
+
+
+class _Shapes(dict[int, str]):
+    """The letter of the shape for each code point: anything beyond ASCII is *."""
+
+    def __missing__(self, point: int) -> str:
+        return chr(point) if point < 128 else "*"
+
+
+_SHAPES = _Shapes(
+    {**dict.fromkeys(range(48, 58), "9"), **dict.fromkeys(range(65, 91), "A"), **dict.fromkeys(range(97, 123), "a")}
+)
+_RUN = re.compile(r"([Aa9*])\1+")
 _MAIL = re.compile(r"[^\s@<>,;\"']{1,64}@[\w-]+(\.[\w-]+)+")
 _PHONE = re.compile(r"\s*(\+|00|0|\()[\d\s()/.\-]{6,22}\s*")
 _DATE = re.compile(r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*")
@@ -60,27 +75,29 @@ def personal_by_name(column: Column) -> str | None:
     return None
 
 
-def personal_by_content(values: Sequence[object]) -> str | None:
+def personal_by_content(values: Iterable[object]) -> str | None:
     """What kind of personal value a sample of `values` looks like, or None.
 
     One mail address or valid IBAN is enough; phone numbers, network addresses and card numbers, which other values
     resemble, must make up a good part.
     """
-    texts = [str(value) for value in values if isinstance(value, str | int) and str(value).strip()]
-    if not texts:
-        return None
+    different = dict.fromkeys(value for value in values if isinstance(value, str | int))
+    texts = [value for value in different if isinstance(value, str) and value.strip()]
     for text in texts:
         if kind := _certain(text):
             return kind
-    many = max(3, len(texts) * 0.3)
-    if sum(_is_phone(text) for text in texts) >= many:
-        return "phone number"
-    if sum(_IPV4.fullmatch(text) is not None for text in texts) >= many:
-        return "network address"
-    if sum(_SOCIAL.fullmatch(text) is not None for text in texts) >= many:
-        return "identity number"
+    texts = texts[:_LOOKED_AT]
+    if texts:
+        many = max(3, len(texts) * 0.3)
+        if sum(map(_is_phone, texts)) >= many:
+            return "phone number"
+        if sum(_IPV4.fullmatch(text) is not None for text in texts) >= many:
+            return "network address"
+        if sum(_SOCIAL.fullmatch(text) is not None for text in texts) >= many:
+            return "identity number"
+    numbers = texts or [str(value) for value in different][:_LOOKED_AT]
     # One number in ten passes Luhn's check by chance.
-    if len(texts) >= 5 and sum(_is_card(text) for text in texts) >= len(texts) * 0.8:
+    if len(numbers) >= 5 and sum(map(_is_card, numbers)) >= len(numbers) * 0.8:
         return "payment card"
     return None
 
@@ -94,9 +111,7 @@ def shape(value: object, limit: int = 40) -> str:
     """The shape of a value: A and a for letters, 9 for digits, * for other alphabets, runs drawn together; bytes by length."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
-    text = re.sub(r"[^\x00-\x7f]", "*", str(value)[:400])
-    text = re.sub(r"[A-Z]", "A", re.sub(r"[a-z]", "a", re.sub(r"[0-9]", "9", text)))
-    text = re.sub(r"([Aa9*])\1+", r"\1+", text)
+    text = _RUN.sub(r"\1+", str(value)[:400].translate(_SHAPES))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

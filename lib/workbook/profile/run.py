@@ -1,7 +1,7 @@
 """Profiling: a few statements a table, two tables at once, and what they found put together."""
 
-import os
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
@@ -71,21 +71,29 @@ def profile_tables(source: Server, catalog: Catalog, settings: params.Profile) -
     names = keys.table_names(catalog)
     weights = {table.path: _weight(table, settings) for table in catalog.tables}
     # The largest first, so that no long one is left for the end.
-    ordered = sorted(catalog.tables, key=lambda table: -(table.data_bytes + table.rows_estimate))
+    waiting = deque(sorted(catalog.tables, key=lambda table: -(table.data_bytes + table.rows_estimate)))
     with Progress("Profiling", sum(weights.values()), "rows") as progress:
 
-        def one(table: Table) -> TableProfile:
-            made = _table(source, table, names, settings)
-            progress.advance(weights[table.path], f"{table.database}.{table.name}")
+        def work() -> list[TableProfile]:
+            made = []
+            # One connection a worker: opening one takes longer than a small table.
+            with source.session() as session:
+                while waiting:
+                    try:
+                        table = waiting.popleft()
+                    except IndexError:
+                        break
+                    made.append(_table(session, table, names, settings))
+                    progress.advance(weights[table.path], f"{table.database}.{table.name}")
             return made
 
-        with ThreadPoolExecutor(min(_TABLES_AT_ONCE, os.cpu_count() or 1)) as pool:
-            running = [pool.submit(one, table) for table in ordered]
-            try:
-                done, _ = wait(running, return_when=FIRST_EXCEPTION)
-                made = {result.path: result for result in (task.result() for task in done)}
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(_TABLES_AT_ONCE) as pool:
+            workers = [pool.submit(work) for _ in range(min(_TABLES_AT_ONCE, len(waiting)))]
+            wait(workers, return_when=FIRST_EXCEPTION)
+            # What the other worker would still begin is of no use after an error.
+            if any(worker.done() and worker.exception() for worker in workers):
+                waiting.clear()
+            made = {table.path: table for worker in workers for table in worker.result()}
     return ProfileResult(
         server=f"{source.host}:{source.port}",
         version=catalog.version,
@@ -100,7 +108,7 @@ def _weight(table: Table, settings: params.Profile) -> int:
     return max(1, settings.sample_rows if sampled else table.rows_estimate)
 
 
-def _table(source: Server, table: Table, names: keys.TableNames, settings: params.Profile) -> TableProfile:
+def _table(session: Session, table: Table, names: keys.TableNames, settings: params.Profile) -> TableProfile:
     started = time.monotonic()
     sampled = table.rows_estimate > settings.sample_above
     rows, problem = 0, ""
@@ -108,24 +116,23 @@ def _table(source: Server, table: Table, names: keys.TableNames, settings: param
     candidates: tuple[tuple[str, ...], ...] = ()
     references: tuple[Reference, ...] = ()
     try:
-        with source.session() as session:
-            condition = (
-                sample.sample_condition(session, table, settings.sample_rows, table.rows_estimate)
-                if sampled
-                else _EVERY_ROW
-            )
-            rows, figures = _figures(session, table, condition)
-            seen = _values(session, table, condition, rows)
-            columns = {
-                column.name: _column(column, rows, sampled, figures[column.name], seen.get(column.name, ()))
-                for column in table.columns
-            }
-            candidates = _candidates(session, table, condition, rows, columns, seen)
-            references = tuple(
-                counted
-                for reference in keys.references_of(table, names)
-                if (counted := _counted(session, reference, condition, sampled))
-            )
+        condition = (
+            sample.sample_condition(session, table, settings.sample_rows, table.rows_estimate)
+            if sampled
+            else _EVERY_ROW
+        )
+        rows, figures = _figures(session, table, condition)
+        seen = _values(session, table, condition, rows)
+        columns = {
+            column.name: _column(column, rows, sampled, figures[column.name], seen.get(column.name, ()))
+            for column in table.columns
+        }
+        candidates = _candidates(session, table, condition, rows, columns, seen)
+        references = tuple(
+            counted
+            for reference in keys.references_of(table, names)
+            if (counted := _counted(session, reference, condition, sampled))
+        )
     except TerminalError as error:
         problem = error.found
     return TableProfile(
@@ -177,8 +184,9 @@ def _values(session: Session, table: Table, condition: str, rows: int) -> dict[s
 def _column(column: Column, rows: int, sampled: bool, figures: Mapping[str, Any], seen: Sequence[Any]) -> ColumnProfile:
     kind = kind_of(column)
     ends = [figures.get("minimum"), figures.get("maximum")] if kind == "text" else []
-    by_content = personal_by_content([*seen, *ends]) if kind in ("text", "number") else None
-    personal = personal_by_name(column) or by_content
+    personal = personal_by_name(column)
+    if personal is None and kind in ("text", "number"):
+        personal = personal_by_content([*seen, *ends])
     kept: dict[str, Any] = {name: int(figures[name] or 0) for name in _WHOLE_NUMBERS if name in figures}
     kept |= {name: None if figures[name] is None else float(figures[name]) for name in _REALS if name in figures}
     kept |= {name: sample.shown(plain(figures[name])) for name in ("minimum", "maximum") if name in figures}
