@@ -5,12 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pymysql
-from google.api_core.client_options import ClientOptions
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
 from pymysql.constants import CLIENT
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
@@ -18,6 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from workbook import params
 from workbook.errors import TerminalError, TransientError, WorkbookError
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 Role = Literal["source", "target"]
 Result = TypeVar("Result")
@@ -227,8 +227,13 @@ def connect_target(settings: params.Settings) -> Server:
     return Server("target", *params.mysql_address(settings.target, settings.folder))
 
 
-def connect_warehouse(settings: params.Settings) -> bigquery.Client:
+def connect_warehouse(settings: params.Settings) -> "bigquery.Client":
     """A BigQuery client for the warehouse: the emulator where `endpoint` is given, the real service otherwise."""
+    # The client's import costs seconds, which the workers of the bulk load need not pay.
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
     endpoint = settings.warehouse.endpoint
     if endpoint is None:
         try:

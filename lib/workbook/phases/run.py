@@ -18,6 +18,7 @@ import papermill
 from google.api_core.retry import Retry
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from workbook import site
 from workbook.errors import Refused, UsageError, WorkbookError
@@ -28,6 +29,8 @@ from workbook.phases.order import PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord, unwritable
 from workbook.servers import connect_source, connect_target, connect_warehouse
 
+# The kernel listens on loopback only; without this it warns about that at each start.
+_QUIET = Config({"AsyncKernelManager": {"transport_encryption": "auto"}})
 _EXIT = {"VerdictFailed": 1, "UsageError": 2}
 
 
@@ -111,6 +114,7 @@ def _execute(kind: PhaseKind, folder: Path, params_file: Path, overrides: dict[s
             cwd=str(kind.notebook.parent),
             progress_bar=False,
             request_save_on_cell_execute=True,
+            config=_QUIET,
         )
     except PapermillExecutionError as error:
         return _EXIT.get(

@@ -30,6 +30,8 @@ _CLOUD_SQL = [
     "--skip-name-resolve=ON",
     "--sql-require-primary-key=OFF",
     "--event-scheduler=ON",
+    # Off by default there too, but a flag that everybody sets who moves triggers or functions.
+    "--log-bin-trust-function-creators=ON",
     "--default-storage-engine=InnoDB",
     "--disabled-storage-engines=MyISAM,MEMORY,CSV,ARCHIVE,BLACKHOLE,FEDERATED,MRG_MYISAM",
 ]

@@ -116,7 +116,7 @@ class _Columns(WorkbookError):
 
 def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
     """The encoded columns of the raw table: those of the key, and all."""
-    values = [google_value(item.warehouse_name, item.rule.google) for item in ends.fields]
+    values = [google_value(item.warehouse_name, item.rule.google, item.rule.free) for item in ends.fields]
     keyed = [value for value, item in zip(values, ends.fields, strict=True) if item.key]
     return keyed or values, values
 

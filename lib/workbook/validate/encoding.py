@@ -1,7 +1,8 @@
-"""Rows as canonical bytes: each value length-prefixed, NULL tagged, the same in MySQL and GoogleSQL (types: mapping/types.py).
+"""Rows as canonical bytes, the same in MySQL and GoogleSQL (the texts of values: mapping/types.py).
 
-A row is the concatenation of its columns in the mapping's order; a value is `<bytes>:<canonical text>`, NULL is `~`. So
-no value can run into its neighbour, and NULL is none of the texts. The row's hash is the first 128 bits of SHA-256.
+A row is the concatenation of its columns in the mapping's order. A value is its canonical text and a semicolon, which no
+such text holds; free text is `=<bytes>:<text>;`, told apart by its length; NULL is `~;`. So no value can run into its
+neighbour, and NULL is none of the texts. The row's hash is the first 128 bits of SHA-256.
 """
 
 from collections.abc import Sequence
@@ -43,12 +44,9 @@ def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
 def mysql_value(field: Field, kind: Kind) -> str:
     """The encoded bytes of a column in MySQL."""
     text = (field.rule.exact if kind == "exact" else field.rule.shared).replace("{c}", quote_mysql(field.name))
-    return mysql_encoded(text)
-
-
-def mysql_encoded(text: str) -> str:
-    """A canonical text, length-prefixed or tagged as NULL, as bytes without a character set."""
-    return f"IFNULL(CONCAT(LENGTH({text}), ':', CAST({text} AS BINARY)), '~')"
+    if field.rule.free:
+        return f"IFNULL(CONCAT('=', LENGTH({text}), ':', CAST({text} AS BINARY), ';'), '~;')"
+    return f"IFNULL(CONCAT(CAST({text} AS BINARY), ';'), '~;')"
 
 
 def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
@@ -57,10 +55,12 @@ def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
     return f"LEFT(UNHEX(SHA2(CONCAT({values}), 256)), 16)"
 
 
-def google_value(name: str, canonical: str) -> str:
+def google_value(name: str, canonical: str, free: bool = False) -> str:
     """The encoded text of a warehouse column, given its canonical expression with {c}."""
     text = canonical.replace("{c}", quote_bigquery(name))
-    return f"IFNULL(CONCAT(CAST(BYTE_LENGTH({text}) AS STRING), ':', {text}), '~')"
+    if free:
+        return f"IFNULL(CONCAT('=', CAST(BYTE_LENGTH({text}) AS STRING), ':', {text}, ';'), '~;')"
+    return f"IFNULL(CONCAT({text}, ';'), '~;')"
 
 
 def google_hash(values: Sequence[str]) -> str:

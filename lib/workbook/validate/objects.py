@@ -1,5 +1,7 @@
 """Objects and relations: definitions, accounts and grants on source and target, and foreign keys on all three servers."""
 
+from collections.abc import Callable, Collection, Iterable
+
 from google.cloud import bigquery
 from google.cloud.exceptions import GoogleCloudError
 
@@ -10,7 +12,7 @@ from workbook.mapping import Mapping
 from workbook.mapping.types import rule_named
 from workbook.names import bigquery_path, mysql_path, quote_bigquery, quote_mysql
 from workbook.params import Settings
-from workbook.schema import compare_schema
+from workbook.schema import ObjectDifference, compare_schema
 from workbook.servers import Server
 from workbook.validate.result import ObjectVerdict, RelationVerdict
 
@@ -18,15 +20,21 @@ from workbook.validate.result import ObjectVerdict, RelationVerdict
 _JOINABLE = {"INT64", "NUMERIC", "STRING", "BYTES", "DATE", "DATETIME", "TIMESTAMP"}
 
 
-def compare_objects(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> list[ObjectVerdict]:
-    """Every object of the schema and every account in scope; what could not be looked at is incomparable."""
+def compare_objects(
+    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
+) -> list[ObjectVerdict]:
+    """Every object of the schema and every account in scope; what could not be looked at is incomparable.
+
+    `owned` are the objects that the workbook made: an account that was on the target before is not compared.
+    """
     found = []
-    for what, look in (("schema", compare_schema), ("accounts", compare_accounts)):
+    looks: tuple[tuple[str, Callable[[], Iterable[ObjectDifference]]], ...] = (
+        ("schema", lambda: compare_schema(source, target, catalog, mapping)),
+        ("accounts", lambda: compare_accounts(source, target, catalog, mapping, owned)),
+    )
+    for what, look in looks:
         try:
-            found += [
-                ObjectVerdict(item.kind, item.name, item.verdict, item.detail)
-                for item in look(source, target, catalog, mapping)
-            ]
+            found += [ObjectVerdict(item.kind, item.name, item.verdict, item.detail) for item in look()]
         except WorkbookError as error:
             found.append(ObjectVerdict(what, "all", "incomparable", error.found))
     return found

@@ -117,7 +117,9 @@ def _named(names: Sequence[str], values: Encoded) -> tuple[tuple[str, str | None
 
 def decoded(encoded: str) -> str | None:
     """The canonical text of an encoded value; None for NULL."""
-    return None if encoded == "~" else encoded.partition(":")[2]
+    if encoded == "~;":
+        return None
+    return (encoded.partition(":")[2] if encoded.startswith("=") else encoded)[:-1]
 
 
 def _sampled(rows: Sequence[RowDifference], samples: int) -> tuple[RowDifference, ...]:

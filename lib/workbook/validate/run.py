@@ -1,7 +1,7 @@
 """The validation: all tables on all hops, all objects, all relations, and what each difference means."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from google.cloud import bigquery
@@ -33,7 +33,13 @@ _OBJECT_DEFECTS = {
 
 
 def validate_copy(
-    source: Server, target: Server, warehouse: bigquery.Client, catalog: Catalog, mapping: Mapping, settings: Settings
+    source: Server,
+    target: Server,
+    warehouse: bigquery.Client,
+    catalog: Catalog,
+    mapping: Mapping,
+    settings: Settings,
+    owned: Collection[str],
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
 
@@ -56,7 +62,7 @@ def validate_copy(
         for path, future in futures.items():
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
-    objects = compare_objects(source, target, catalog, mapping)
+    objects = compare_objects(source, target, catalog, mapping, owned)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
     notes = [
