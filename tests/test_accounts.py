@@ -9,13 +9,14 @@ import pytest
 
 from test_schema import Journal, mapping_of
 from workbook import accounts, schema, servers
-from workbook.accounts.expected import host_never_matches, pattern_matches
+from workbook.accounts.expected import host_never_matches
 from workbook.accounts.grants import grants_of, statements
 from workbook.accounts.objects import Grant
 from workbook.accounts.read import split_create_user
 from workbook.catalog import read_catalog
 from workbook.errors import TerminalError
 from workbook.plan import Plan, Step, apply, undo
+from workbook.schema.privileges import pattern_matches
 
 
 class Move:
@@ -230,6 +231,38 @@ def test_no_hash_and_no_password_is_seen_anywhere(scratch: Any, database: str) -
     with pytest.raises(TerminalError) as caught:
         apply(Plan("accounts", (step,)), scratch.target, Journal())
     assert not re.search("[0-9A-F]{16}", str(caught.value))
+
+
+def test_an_administrator_who_holds_everything_through_a_role_may_give_it(scratch: Any, database: str) -> None:
+    scratch.execute_target_root("DROP ROLE IF EXISTS wb_super")
+    boss, app = scratch.account("'wb_boss'@'%'"), scratch.account("'wb_app'@'%'")
+    scratch.execute_target_root("CREATE ROLE wb_super")
+    try:
+        scratch.execute_target_root(
+            "GRANT SELECT, INSERT, PROCESS, CREATE USER, SHOW VIEW ON *.* TO wb_super WITH GRANT OPTION"
+        )
+        scratch.execute_target_root("GRANT CONNECTION_ADMIN, ROLE_ADMIN ON *.* TO wb_super WITH GRANT OPTION")
+        scratch.execute_target_root(f"CREATE USER {boss} IDENTIFIED BY 'boss' DEFAULT ROLE wb_super")
+        scratch.execute_target_root(f"GRANT wb_super TO {boss}")
+        scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'x'")
+        scratch.execute(f"GRANT SELECT, DELETE ON {database}.* TO {app}")
+        scratch.execute(f"GRANT PROCESS, RELOAD, CONNECTION_ADMIN ON *.* TO {app}")
+        move = Move(scratch, database)
+        port = scratch.state["servers"]["target"]["port"]
+        target = servers.Server("target", "127.0.0.1", port, "wb_boss", "boss")
+        planned = accounts.plan_accounts(scratch.source, target, move.catalog, move.mapping, move.journal.owned())
+        apply(planned, target, move.journal)
+        given = {row[0] for row in scratch.execute_target_root(f"SHOW GRANTS FOR {app}")}
+        assert given == {
+            "GRANT PROCESS ON *.* TO `wb_app`@`%`",
+            "GRANT CONNECTION_ADMIN ON *.* TO `wb_app`@`%`",
+            f"GRANT SELECT ON `{database}`.* TO `wb_app`@`%`",
+        }
+        left = " ".join(item.name for item in planned.left if "wb_app" in item.name)
+        assert "RELOAD" in left
+        assert "DELETE" in left
+    finally:
+        scratch.execute_target_root("DROP ROLE wb_super")
 
 
 def test_a_login_that_may_not_read_accounts_is_told_what_to_grant(scratch: Any, database: str) -> None:

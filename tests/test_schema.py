@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workbook import schema
+from workbook import schema, servers
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import Refused
 from workbook.mapping import Mapping, Segment, TableMap
@@ -179,52 +179,71 @@ def test_every_lost_object_is_named_and_planned_again(scratch: Any) -> None:
     assert move.check(planned).verdict == "ok"
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "words"),
-    [
-        ("ALTER TABLE t MODIFY name varchar(10) NOT NULL DEFAULT 'x'", "column", r"varchar\(20\).*\(narrower\)"),
-        ("ALTER TABLE t MODIFY name varchar(20) NOT NULL", "column", "default 'x' became none"),
-        ("ALTER TABLE t MODIFY name varchar(20) DEFAULT 'x'", "column", "NULL allowed no became yes"),
-        ("ALTER TABLE t MODIFY name varchar(20) CHARACTER SET latin1 NOT NULL DEFAULT 'x'", "column", "character set"),
-        ("ALTER TABLE t MODIFY name varchar(20) COLLATE utf8mb4_bin NOT NULL DEFAULT 'x'", "column", "collation"),
-        ("ALTER TABLE t MODIFY n int", "column", "unsigned"),
-        ("ALTER TABLE t MODIFY mood enum('b','a')", "column", "type enum"),
-        ("ALTER TABLE t MODIFY at_ datetime", "column", "datetime"),
-        ("ALTER TABLE t MODIFY at_ datetime(6) DEFAULT CURRENT_TIMESTAMP(6)", "column", "ON UPDATE"),
-        ("ALTER TABLE t MODIFY twice int", "column", "generated 'STORED' became none"),
-        ("ALTER TABLE t MODIFY twice int GENERATED ALWAYS AS (n * 3) STORED", "column", "expression"),
-        ("ALTER TABLE t ALTER COLUMN hidden SET VISIBLE", "column", "invisible yes became no"),
-        ("ALTER TABLE t DROP COLUMN at_", "column", "missing"),
-        ("ALTER TABLE t ADD COLUMN more int", "column", "target only"),
-        ("ALTER TABLE t ALTER INDEX by_name INVISIBLE", "index", "INVISIBLE"),
-        ("ALTER TABLE t DROP INDEX by_name, ADD KEY by_name (name(5))", "index", "became"),
-        ("ALTER TABLE t ALTER CHECK small NOT ENFORCED", "check", "NOT ENFORCED"),
-        ("ALTER TABLE t COMMENT = 'other'", "table", "COMMENT"),
-        ("ALTER TABLE t REORGANIZE PARTITION p1 INTO (PARTITION p1 VALUES LESS THAN (5000))", "table", "partitions"),
-    ],
+# One table for each: the change on the target, the kind of object that is named, and words of what is said of it.
+CHANGES = (
+    ("MODIFY name varchar(10) NOT NULL DEFAULT 'x'", "column", r"varchar\(20\).*\(narrower\)"),
+    ("MODIFY name varchar(20) NOT NULL", "column", "default 'x' became none"),
+    ("MODIFY name varchar(20) DEFAULT 'x'", "column", "NULL allowed no became yes"),
+    ("MODIFY name varchar(20) CHARACTER SET latin1 NOT NULL DEFAULT 'x'", "column", "character set"),
+    ("MODIFY name varchar(20) COLLATE utf8mb4_bin NOT NULL DEFAULT 'x'", "column", "collation"),
+    ("MODIFY n int", "column", "unsigned"),
+    ("MODIFY mood enum('b','a')", "column", "type enum"),
+    ("MODIFY at_ datetime", "column", "datetime"),
+    ("MODIFY at_ datetime(6) DEFAULT CURRENT_TIMESTAMP(6)", "column", "ON UPDATE"),
+    ("MODIFY twice int", "column", "generated 'STORED' became none"),
+    ("MODIFY twice int GENERATED ALWAYS AS (n * 3) STORED", "column", "expression"),
+    ("ALTER COLUMN hidden SET VISIBLE", "column", "invisible yes became no"),
+    ("DROP COLUMN at_", "column", "missing"),
+    ("ADD COLUMN more int", "column", "target only"),
+    ("ALTER INDEX by_name INVISIBLE", "index", "INVISIBLE"),
+    ("DROP INDEX by_name, ADD KEY by_name (name(5))", "index", "became"),
+    ("ALTER CHECK {check} NOT ENFORCED", "check", "NOT ENFORCED"),
+    ("COMMENT = 'other'", "table", "COMMENT"),
+    ("REORGANIZE PARTITION p1 INTO (PARTITION p1 VALUES LESS THAN (5000))", "table", "partitions"),
 )
-def test_a_changed_table_is_named_with_what_changed_and_not_overwritten(
-    scratch: Any, change: str, kind: str, words: str
-) -> None:
+
+
+def test_a_changed_table_is_named_with_what_changed_and_not_overwritten(scratch: Any) -> None:
     database = scratch.database()
-    scratch.execute(
-        "CREATE TABLE t (id int PRIMARY KEY, name varchar(20) NOT NULL DEFAULT 'x', n int unsigned,"
-        " mood enum('a','b'), at_ datetime(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),"
-        " twice int GENERATED ALWAYS AS (n * 2) STORED, hidden int INVISIBLE, KEY by_name (name),"
-        " CONSTRAINT small CHECK (n < 100)) PARTITION BY RANGE (id)"
-        " (PARTITION p0 VALUES LESS THAN (100), PARTITION p1 VALUES LESS THAN (1000))",
-        database,
-    )
+    for number in range(len(CHANGES)):
+        scratch.execute(
+            f"CREATE TABLE t{number} (id int PRIMARY KEY, name varchar(20) NOT NULL DEFAULT 'x', n int unsigned,"
+            " mood enum('a','b'), at_ datetime(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),"
+            " twice int GENERATED ALWAYS AS (n * 2) STORED, hidden int INVISIBLE, KEY by_name (name),"
+            f" CONSTRAINT small{number} CHECK (n < 100)) PARTITION BY RANGE (id)"
+            " (PARTITION p0 VALUES LESS THAN (100), PARTITION p1 VALUES LESS THAN (1000))",
+            database,
+        )
     move = Move(scratch, database)
     move.apply()
-    scratch.execute_target_root(change, database)
+    for number, (change, _, _) in enumerate(CHANGES):
+        scratch.execute_target_root(f"ALTER TABLE t{number} {change.format(check=f'small{number}')}", database)
     found = move.different()
-    details = [detail for (found_kind, _), detail in found.items() if found_kind == kind]
-    assert details, found
-    assert re.search(words, details[0], re.S), details
-    if kind != "table" or words == "partitions":
-        with pytest.raises(Refused, match="differs from the source now"):
-            move.plan()
+    for number, (change, kind, words) in enumerate(CHANGES):
+        table = f"`{database}`.`t{number}`"
+        details = [
+            detail
+            for (found_kind, name), detail in found.items()
+            if found_kind == kind and (name == table or name.startswith(f"{table}."))
+        ]
+        assert details, change
+        assert re.search(words, details[0], re.S), (change, details)
+    with pytest.raises(Refused, match="differs from the source now"):
+        move.plan()
+
+
+def test_a_login_that_would_not_see_everything_is_refused(scratch: Any) -> None:
+    database = scratch.database()
+    scratch.execute("CREATE TABLE t (id int)", database)
+    poor = scratch.account("'wb_poor'@'%'")
+    scratch.execute(f"CREATE USER {poor} IDENTIFIED BY 'x'")
+    scratch.execute(f"GRANT SELECT, SHOW VIEW, EVENT ON {database}.* TO {poor}")
+    move = Move(scratch, database)
+    source = servers.Server("source", "127.0.0.1", scratch.state["servers"]["source"]["port"], "wb_poor", "x")
+    with pytest.raises(Refused, match="lacks TRIGGER, EXECUTE"):
+        schema.read_source(source, move.catalog, move.mapping)
+    scratch.execute(f"GRANT TRIGGER, EXECUTE ON {database}.* TO {poor}")
+    assert len(schema.read_source(source, move.catalog, move.mapping).tables) == 1
 
 
 def test_changed_code_is_named_and_not_overwritten(scratch: Any) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from workbook.accounts.objects import AccountDefinition, AccountKey, Accounts, Grant
 from workbook.names import quote_mysql
 from workbook.plan import Left
+from workbook.schema.privileges import pattern_matches
 
 _SYSTEM_SCHEMAS = ("mysql", "sys", "performance_schema", "information_schema", "_workbook")
 
@@ -120,21 +121,6 @@ def _written_for(name: str, target: Target) -> str:
     if target.accounts.partial_revokes:
         return name
     return re.sub(r"([\\_%])", r"\\\1", name)
-
-
-def pattern_matches(pattern: str, name: str) -> bool:
-    """Whether the database name of a grant, with its wildcards, means the database `name`."""
-    parts = []
-    place = 0
-    while place < len(pattern):
-        letter = pattern[place]
-        if letter == "\\" and place + 1 < len(pattern):
-            place += 1
-            parts.append(re.escape(pattern[place]))
-        else:
-            parts.append({"%": ".*", "_": "."}.get(letter, re.escape(letter)))
-        place += 1
-    return re.fullmatch("".join(parts), name, re.S) is not None
 
 
 def plain_name(pattern: str) -> str:

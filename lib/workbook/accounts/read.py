@@ -7,6 +7,7 @@ from workbook.accounts.objects import AccountDefinition, AccountKey, Accounts
 from workbook.catalog import Catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_account
+from workbook.schema.privileges import effective_grants
 from workbook.schema.tokens import Token, code_of, text_of, tokens_of
 from workbook.servers import Server, Session
 
@@ -59,11 +60,7 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
             plugins=frozenset(row["name"] for row in plugins),
             partial_revokes=variables.get("partial_revokes") == "ON",
             skip_name_resolve=variables.get("skip_name_resolve") == "ON",
-            holds=frozenset(
-                grant
-                for row in session.rows("SHOW GRANTS FOR CURRENT_USER()")
-                for grant in grants_of(str(next(iter(row.values()))))
-            ),
+            holds=frozenset(grant for line in effective_grants(session) for grant in grants_of(line)),
             accounts=accounts,
         )
 

@@ -14,6 +14,7 @@ from workbook.schema.compare import ObjectDifference, compare
 from workbook.schema.definitions import Definitions, TablePath, read_definitions, read_target, scope_of
 from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
+from workbook.schema.privileges import refuse_hidden
 from workbook.servers import Server
 
 
@@ -58,8 +59,14 @@ class SchemaResult:
 
 
 def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
-    """The source's definitions of all that the mapping has in scope."""
-    return read_definitions(source, catalog, scope_of(catalog, [table.path for table in mapping.in_scope]))
+    """The source's definitions of all that the mapping has in scope.
+
+    Raises Refused where the login lacks a privilege without which objects are hidden from it.
+    """
+    scope = scope_of(catalog, [table.path for table in mapping.in_scope])
+    with source.session() as session:
+        refuse_hidden(session, scope.databases)
+    return read_definitions(source, catalog, scope)
 
 
 def plan_schema(
@@ -72,20 +79,16 @@ def plan_schema(
 
 def plan_again(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaPlan:
     """A further plan from the same source definitions and the target as it is now: empty when all is done."""
-    if planned.source is None:
-        raise Refused(
-            "The plan holds no source definitions.",
-            "Another reading of the source could differ by what happened since.",
-            "Make the plan with plan_schema.",
-        )
-    return plan(planned.source, read_target(target, planned.source), owned)
+    source = _source_of(planned)
+    return plan(source, read_target(target, source), owned)
 
 
 def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaResult:
     """The result after apply: a second plan, which must be empty, and every object compared."""
-    second = plan_again(planned, target, owned)
-    assert planned.source is not None
-    objects = compare(planned.source, read_target(target, planned.source))
+    source = _source_of(planned)
+    there = read_target(target, source)
+    second = plan(source, there, owned)
+    objects = compare(source, there)
     good = second.empty and all(item.verdict != "different" for item in objects)
     return SchemaResult("ok" if good else "different", planned, second, objects)
 
@@ -98,5 +101,14 @@ def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Ma
 
 def plan_deferral(planned: SchemaPlan, target: Server, tables: Collection[TablePath]) -> Plan:
     """The steps that clear empty tables of what hinders a load; `plan_again` gives the steps that bring it back."""
-    assert planned.source is not None
-    return deferral_plan(read_target(target, planned.source), tables)
+    return deferral_plan(read_target(target, _source_of(planned)), tables)
+
+
+def _source_of(planned: SchemaPlan) -> Definitions:
+    if planned.source is None:
+        raise Refused(
+            "The plan holds no source definitions.",
+            "Another reading of the source could differ by what happened since.",
+            "Make the plan with plan_schema.",
+        )
+    return planned.source

@@ -32,6 +32,7 @@ def plan(source: Definitions, target: Definitions, owned: Collection[str]) -> Sc
     `owned` holds the objects the workbook made, as `Step.object` writes them. Raises Refused, before anything is
     written, where an object of that name is on the target and not ours, or is ours and was changed there.
     """
+    refuse_folded(source, target)
     refuse_taken(source, target, owned)
     steps: list[Step] = []
     left: list[Left] = []
@@ -44,6 +45,24 @@ def plan(source: Definitions, target: Definitions, owned: Collection[str]) -> Sc
 def object_name(kind: str, *path: str) -> str:
     """An object as `Step.object` writes it."""
     return f"{kind} {mysql_path(*path)}"
+
+
+def refuse_folded(source: Definitions, target: Definitions) -> None:
+    """Raise Refused where the target would write the names of databases, tables or views in lower case."""
+    setting = "lower_case_table_names"
+    here, there = (side.catalog.variables.get(setting, "0") for side in (source, target))
+    if there == "0" or here == there == "1":
+        return
+    names = [*source.scope.databases, *(name for _, name in source.tables)]
+    names += [item.name for item in source.code if item.kind == "view"]
+    capitals = [name for name in names if name != name.lower()]
+    if capitals:
+        raise Refused(
+            f"The target runs with {setting}={there} and would write {capitals[0]!r} in lower case"
+            + (f", and {len(capitals) - 1} more names." if len(capitals) > 1 else "."),
+            "Applications that name it as it is written would no longer find it, and two names could become one.",
+            f"Create the target instance with {setting}=0; it cannot be changed later.",
+        )
 
 
 def refuse_taken(source: Definitions, target: Definitions, owned: Collection[str]) -> None:

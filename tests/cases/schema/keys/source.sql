@@ -8,4 +8,5 @@ CREATE TABLE unique_only (a int NOT NULL, b int NOT NULL, c int, UNIQUE KEY firs
 CREATE TABLE counter_elsewhere (id int PRIMARY KEY, n int NOT NULL AUTO_INCREMENT, KEY by_n (n), KEY by_n_too (n, id));
 CREATE TABLE emoji (id int PRIMARY KEY, mood enum('sad','ok?','😀','it''s','a,b)','back\\slash') DEFAULT '😀', many set('x','😀','?','😂') NOT NULL DEFAULT '😀,😂', says varchar(9) DEFAULT 'hey 😀', latin enum('ä','?') CHARACTER SET latin1);
 CREATE TABLE widths (a tinyint(1), b int(5) zerofill, c int(11), d year(4), e tinyint(4) unsigned, f bigint(20) unsigned zerofill, g double(10,2), h float unsigned, i bit(10), j decimal(65,30));
-SET SESSION restrict_fk_on_non_standard_key = OFF
+SET SESSION restrict_fk_on_non_standard_key = OFF;
+CREATE TABLE points_at_no_unique_key (id int PRIMARY KEY, kind int, CONSTRAINT loose FOREIGN KEY (kind) REFERENCES parents (kind))
