@@ -23,6 +23,7 @@ from workbook.warehouse import statements
 from workbook.warehouse.extract import ParquetFile
 
 Result = TypeVar("Result")
+_REACH_SECONDS = 30.0
 
 
 class Jobs:
@@ -70,7 +71,9 @@ class Jobs:
 
         def get() -> bigquery.Dataset | None:
             try:
-                return self.client.get_dataset(f"{self.client.project}.{name}")
+                # The first call of a load: the client would go on trying for ten minutes where there is no server.
+                retry = bigquery.DEFAULT_RETRY.with_timeout(_REACH_SECONDS)
+                return self.client.get_dataset(f"{self.client.project}.{name}", retry=retry)
             except NotFound:
                 return None
 
