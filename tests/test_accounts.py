@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pymysql
@@ -58,6 +59,20 @@ class Move:
 
 
 @pytest.fixture
+def move_of(scratch: Any) -> Iterator[Callable[..., Move]]:
+    """Makes a Move, which is taken back after the test: the accounts phase moves whatever accounts the source holds."""
+    made: list[Move] = []
+
+    def make(*databases: str) -> Move:
+        made.append(Move(scratch, *databases))
+        return made[-1]
+
+    yield make
+    for move in made:
+        move.undo()
+
+
+@pytest.fixture
 def database(scratch: Any) -> str:
     """A database with a table, a view and a routine."""
     name: str = scratch.database()
@@ -72,7 +87,9 @@ def login(scratch: Any, user: str, password: str) -> "pymysql.Connection[Any]":
     return pymysql.connect(host="127.0.0.1", port=port, user=user, password=password, autocommit=True)
 
 
-def test_accounts_log_in_with_their_old_password_and_hold_the_same(scratch: Any, database: str) -> None:
+def test_accounts_log_in_with_their_old_password_and_hold_the_same(
+    scratch: Any, database: str, move_of: Callable[..., Move]
+) -> None:
     reader, app, odd = (
         scratch.account("'wb reader'"),
         scratch.account("'wb_app'@'%'"),
@@ -90,7 +107,7 @@ def test_accounts_log_in_with_their_old_password_and_hold_the_same(scratch: Any,
     scratch.execute(f"CREATE USER {odd} IDENTIFIED BY 'x' REQUIRE SSL ACCOUNT LOCK")
     scratch.execute(f"GRANT SELECT (id, `na``me, (x)`) ON {database}.t TO {odd}")
     scratch.execute(f"GRANT ALL PRIVILEGES ON {database}.* TO {odd} WITH GRANT OPTION")
-    move = Move(scratch, database)
+    move = move_of(database)
     result = move.check(move.apply())
     assert [item for item in result.objects if item.verdict == "different"] == []
     assert result.second.steps == ()
@@ -104,13 +121,13 @@ def test_accounts_log_in_with_their_old_password_and_hold_the_same(scratch: Any,
     assert after == move.before
 
 
-def test_a_revoked_and_a_gained_privilege_are_named(scratch: Any, database: str) -> None:
+def test_a_revoked_and_a_gained_privilege_are_named(scratch: Any, database: str, move_of: Callable[..., Move]) -> None:
     role, app = scratch.account("'wb_role'"), scratch.account("'wb_app'@'%'")
     scratch.execute(f"CREATE ROLE {role}")
     scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'x' DEFAULT ROLE {role}")
     scratch.execute(f"GRANT {role} TO {app}")
     scratch.execute(f"GRANT SELECT, DELETE ON {database}.* TO {app}")
-    move = Move(scratch, database)
+    move = move_of(database)
     move.apply()
     assert move.different() == {}
     scratch.execute_target_root(f"REVOKE DELETE ON {database}.* FROM {app}")
@@ -128,7 +145,9 @@ def test_a_revoked_and_a_gained_privilege_are_named(scratch: Any, database: str)
     assert list(move.different().values()) == ["is held on the target only"]
 
 
-def test_what_cloud_sql_gives_to_nobody_is_left_out_and_said(scratch: Any, database: str) -> None:
+def test_what_cloud_sql_gives_to_nobody_is_left_out_and_said(
+    scratch: Any, database: str, move_of: Callable[..., Move]
+) -> None:
     dba = scratch.account("'wb_dba'@'%'")
     scratch.execute(f"CREATE USER {dba} IDENTIFIED BY 'x'")
     scratch.execute(f"GRANT SUPER, FILE, SHUTDOWN, CREATE TABLESPACE, PROCESS ON *.* TO {dba} WITH GRANT OPTION")
@@ -136,7 +155,7 @@ def test_what_cloud_sql_gives_to_nobody_is_left_out_and_said(scratch: Any, datab
     scratch.execute(f"GRANT SELECT, INSERT ON *.* TO {dba}")
     scratch.execute(f"GRANT SELECT ON mysql.user TO {dba}")
     scratch.execute(f"GRANT PROXY ON root@localhost TO {dba}")
-    move = Move(scratch, database)
+    move = move_of(database)
     planned = move.apply()
     assert move.different() == {}
     left = {item.why: item.name for item in planned.left if "wb_dba" in item.name}
@@ -152,7 +171,7 @@ def test_what_cloud_sql_gives_to_nobody_is_left_out_and_said(scratch: Any, datab
     assert "FILE" not in given
 
 
-def test_wildcard_grants_become_grants_on_the_databases_they_mean(scratch: Any) -> None:
+def test_wildcard_grants_become_grants_on_the_databases_they_mean(scratch: Any, move_of: Callable[..., Move]) -> None:
     first = scratch.database("wb_wild_1")
     scratch.database("wbxwild_2")
     for name in ("wb_wild_1", "wbxwild_2"):
@@ -163,7 +182,7 @@ def test_wildcard_grants_become_grants_on_the_databases_they_mean(scratch: Any) 
     scratch.execute(f"GRANT INSERT ON `wb_wild\\__`.* TO {app}")
     scratch.execute(f"GRANT DELETE ON `wb\\_wild\\_1`.* TO {app}")
     scratch.execute(f"GRANT UPDATE ON `elsewhere%`.* TO {app}")
-    move = Move(scratch, first, "wbxwild_2")
+    move = move_of(first, "wbxwild_2")
     planned = move.apply()
     assert move.check(planned).verdict == "ok"
     given = {row[0] for row in scratch.execute_target_root(f"SHOW GRANTS FOR {app}")}
@@ -173,12 +192,14 @@ def test_wildcard_grants_become_grants_on_the_databases_they_mean(scratch: Any) 
     assert any("elsewhere" in item.name for item in planned.left)
 
 
-def test_an_account_that_was_there_before_is_left_alone(scratch: Any, database: str) -> None:
+def test_an_account_that_was_there_before_is_left_alone(
+    scratch: Any, database: str, move_of: Callable[..., Move]
+) -> None:
     app = scratch.account("'wb_app'@'%'")
     scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'source'")
     scratch.execute(f"GRANT SELECT ON {database}.* TO {app}")
     scratch.execute_target_root(f"CREATE USER {app} IDENTIFIED BY 'theirs'")
-    move = Move(scratch, database)
+    move = move_of(database)
     planned = move.apply()
     assert not [step for step in planned.steps if "wb_app" in step.name]
     said = [item.why for item in planned.left if "wb_app" in item.name]
@@ -188,11 +209,13 @@ def test_an_account_that_was_there_before_is_left_alone(scratch: Any, database: 
     login(scratch, "wb_app", "theirs").close()
 
 
-def test_an_account_without_a_usable_password_is_locked_and_listed(scratch: Any, database: str) -> None:
+def test_an_account_without_a_usable_password_is_locked_and_listed(
+    scratch: Any, database: str, move_of: Callable[..., Move]
+) -> None:
     empty, app = scratch.account("'wb_empty'@'%'"), scratch.account("'wb_sha'@'%'")
     scratch.execute(f"CREATE USER {empty}")
     scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'x'")
-    move = Move(scratch, database)
+    move = move_of(database)
     planned = move.apply()
     result = move.check(planned)
     assert result.verdict == "ok"
@@ -206,11 +229,11 @@ def test_an_account_without_a_usable_password_is_locked_and_listed(scratch: Any,
     assert "'wb_empty'@'%'" not in move.different()
 
 
-def test_no_hash_and_no_password_is_seen_anywhere(scratch: Any, database: str) -> None:
+def test_no_hash_and_no_password_is_seen_anywhere(scratch: Any, database: str, move_of: Callable[..., Move]) -> None:
     app = scratch.account("'wb_app'@'%'")
     scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'planted-password'")
     stored = scratch.execute("SELECT HEX(authentication_string) FROM mysql.user WHERE User = 'wb_app'")[0][0]
-    move = Move(scratch, database)
+    move = move_of(database)
     planned = move.apply()
     result = move.check(planned)
     seen = "".join(
@@ -233,7 +256,9 @@ def test_no_hash_and_no_password_is_seen_anywhere(scratch: Any, database: str) -
     assert not re.search("[0-9A-F]{16}", str(caught.value))
 
 
-def test_an_administrator_who_holds_everything_through_a_role_may_give_it(scratch: Any, database: str) -> None:
+def test_an_administrator_who_holds_everything_through_a_role_may_give_it(
+    scratch: Any, database: str, move_of: Callable[..., Move]
+) -> None:
     scratch.execute_target_root("DROP ROLE IF EXISTS wb_super")
     boss, app = scratch.account("'wb_boss'@'%'"), scratch.account("'wb_app'@'%'")
     scratch.execute_target_root("CREATE ROLE wb_super")
@@ -247,7 +272,7 @@ def test_an_administrator_who_holds_everything_through_a_role_may_give_it(scratc
         scratch.execute(f"CREATE USER {app} IDENTIFIED BY 'x'")
         scratch.execute(f"GRANT SELECT, DELETE ON {database}.* TO {app}")
         scratch.execute(f"GRANT PROCESS, RELOAD, CONNECTION_ADMIN ON *.* TO {app}")
-        move = Move(scratch, database)
+        move = move_of(database)
         port = scratch.state["servers"]["target"]["port"]
         target = servers.Server("target", "127.0.0.1", port, "wb_boss", "boss")
         planned = accounts.plan_accounts(scratch.source, target, move.catalog, move.mapping, move.journal.owned())
