@@ -117,8 +117,8 @@ class AssessResult:
             if self.checks_skipped
             else None,
             faces.text(
-                f"{self.statements_cut:,} statements of applications were kept by the server with their beginning only; "
-                "what stands further on was not searched.",
+                f"Of {self.statements_cut:,} statements of applications the server kept only the beginning; what stands "
+                "further on was not searched.",
                 muted=True,
             )
             if self.statements_cut

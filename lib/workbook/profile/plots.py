@@ -24,7 +24,7 @@ def plot_sizes(result: ProfileResult) -> "Figure":
     faces.plot_theme()
     largest = sorted(result.tables, key=lambda table: (-table.bytes, table.label))
     shown, rest = largest[:_BARS], largest[_BARS:]
-    labels = [_label(table.label) for table in shown]
+    labels = _labels(result, shown)
     parts = {
         "Rows": [table.data_bytes for table in shown],
         "Indexes": [table.index_bytes for table in shown],
@@ -78,7 +78,7 @@ def plot_nulls(result: ProfileResult) -> "Figure":
         go.Heatmap(
             z=shares,
             x=list(range(1, width + 1)),
-            y=[_label(table.label) for table in shown],
+            y=_labels(result, shown),
             text=texts,
             hovertemplate="%{y}<br>%{text}<extra></extra>",
             hoverongaps=False,
@@ -87,14 +87,24 @@ def plot_nulls(result: ProfileResult) -> "Figure":
             colorscale=_HOLES,
             xgap=2,
             ygap=2,
-            colorbar={"title": {"text": "NULL"}, "tickformat": ".0%", "thickness": 12, "len": 0.6},
+            # Under the plot, where a phone has room for it.
+            colorbar={
+                "orientation": "h",
+                "tickformat": ".0%",
+                "thickness": 10,
+                "len": 0.6,
+                "x": 0,
+                "xanchor": "left",
+                "y": -44 / _height(len(shown)),
+                "yanchor": "top",
+            },
         )
     )
-    title = "Holes: the share of NULLs, column by column"
+    title = "The share of NULLs in each column, in the table's order"
     figure.update_layout(
         title=title if shown else "No column holds a NULL",
         height=_height(len(shown)),
-        xaxis={"title": {"text": "column, in the table's order"}, "showgrid": False, "zeroline": False, "dtick": 5},
+        xaxis={"showgrid": False, "zeroline": False, "dtick": 5},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
     return figure
@@ -114,7 +124,10 @@ def plot_distributions(result: ProfileResult, database: str = "", table: str = "
     figure = make_subplots(
         rows=lines,
         cols=across,
-        subplot_titles=[f"{_label(owner.name, 18)}.{_label(column.name, 18)}" for owner, column in chosen],
+        subplot_titles=[
+            f"{_label(owner.name, 18)}.{_label(column.name, 18)}{' (h)' if column.kind == 'time' else ''}"
+            for owner, column in chosen
+        ],
         vertical_spacing=min(0.3, 0.42 / lines),
         horizontal_spacing=0.06,
     )
@@ -201,13 +214,22 @@ def _spread(result: ProfileResult, database: str, table: str, limit: int) -> lis
         owners = [owner for owner in owners if owner.name == table and database in ("", owner.database)]
     chosen = []
     for owner in owners:
-        drawn = [
-            column
-            for column in owner.columns.values()
-            if column.histogram and ((column.distinct or 0) > 7) and (column.name,) != owner.declared_key
-        ]
+        drawn = [column for column in owner.columns.values() if _tells(owner, column)]
+        # Dates first: they show gaps in time and wrong years.
+        drawn.sort(key=lambda column: column.kind != "date")
         chosen += [(owner, column) for column in (drawn if table else drawn[:3])]
     return chosen[:limit]
+
+
+def _tells(owner: TableProfile, column: ColumnProfile) -> bool:
+    """Whether a histogram of `column` says something: not for keys and references, nor for few values."""
+    names = {name for reference in owner.references for name in reference.columns} | set(owner.declared_key)
+    return (
+        column.histogram is not None
+        and column.name not in names
+        and (column.distinct or 0) > 7
+        and column.sampled_values >= 30
+    )
 
 
 def _bars(column: ColumnProfile) -> Any:
@@ -215,10 +237,14 @@ def _bars(column: ColumnProfile) -> Any:
 
     assert column.histogram is not None
     edges, counts = column.histogram.edges, column.histogram.counts
-    spans = [f"{_edge(low)} to {_edge(high)}" for low, high in itertools.pairwise(edges)]
+    spans = [f"{_edge(column, low)} to {_edge(column, high)}" for low, high in itertools.pairwise(edges)]
     color = "#0072b2" if column.kind in ("number", "float", "bits", "year") else "#009e73"
+    # Times are told in hours.
+    scale = 1 / 3600 if column.kind == "time" else 1.0
     middles = (
-        edges[:-1] if column.kind == "date" else [low + (high - low) / 2 for low, high in itertools.pairwise(edges)]
+        edges[:-1]
+        if column.kind == "date"
+        else [(low + (high - low) / 2) * scale for low, high in itertools.pairwise(edges)]
     )
     return go.Bar(
         name=_label(column.name),
@@ -231,12 +257,22 @@ def _bars(column: ColumnProfile) -> Any:
     )
 
 
-def _edge(value: object) -> str:
+def _edge(column: ColumnProfile, value: Any) -> str:
+    if column.kind == "time":
+        return f"{value / 3600:,.2f} h"
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
+def _labels(result: ProfileResult, tables: list[TableProfile]) -> list[str]:
+    """Names for the axis: without the database where there is only one, which a phone has no room for."""
+    several = len({table.database for table in result.tables}) > 1
+    return [_label(table.label if several else table.name, 38 if several else 30) for table in tables]
+
+
 def _label(name: str, length: int = 38) -> str:
-    return plot_text(name if len(name) <= length else name[: length - 1] + "…")
+    # plotly reads tags in a label and some entities, but not those of quotes.
+    shown = plot_text(name if len(name) <= length else name[: length - 1] + "…")
+    return shown.replace("&quot;", '"').replace("&#x27;", "'")
 
 
 def _height(lines: int) -> int:

@@ -274,34 +274,32 @@ class ProfileResult:
         )
 
     def dirt(self) -> faces.Html:
-        """What deserves a look before the mapping is written: one row a column and measure."""
-        found = []
+        """What deserves a look before the mapping is written: the columns of each kind of dirt, with their rows."""
+        parts: list[object] = []
         for measure, label, meaning in DIRT:
-            for table in self.tables:
-                for column in table.columns.values():
-                    count = getattr(column, measure)
-                    if count:
-                        found.append(
-                            {
-                                "what": label,
-                                "column": f"{table.label}.{column.name}",
-                                "count": count,
-                                "share": faces.bar(count / column.rows) if column.rows else "",
-                                "meaning": meaning + (" (of a sample)" if column.sampled else ""),
-                            }
-                        )
-        return faces.table(
-            found,
-            {
-                "what": "What",
-                "column": "Column",
-                "count": "Rows",
-                "share": "Share",
-                "meaning": "What it means for the move",
-            },
-            caption="Worth a look before mapping",
-            limit=400,
-        )
+            found = [
+                (getattr(column, measure), table, column)
+                for table in self.tables
+                for column in table.columns.values()
+                if getattr(column, measure)
+            ]
+            found.sort(key=lambda it: (-it[0], it[1].label, it[2].name))
+            rows = [
+                {
+                    "column": _breakable(f"{table.label}.{column.name}"),
+                    "count": count,
+                    "share": faces.bar(count / column.rows) if column.rows else "",
+                    "read": faces.badge("sampled") if column.sampled else "whole",
+                }
+                for count, table, column in found
+            ]
+            if rows:
+                columns = {"column": "Column", "count": "Rows", "share": "Share", "read": "Read"}
+                many = f"{len(rows):,} columns" if len(rows) > 1 else "1 column"
+                parts.append(
+                    faces.details(f"{label}: {many}", faces.stack(faces.text(meaning), faces.table(rows, columns)))
+                )
+        return faces.stack(*parts) if parts else faces.text("Nothing of the kind was found.")
 
     def reference_table(self) -> faces.Html:
         """Foreign keys and what looks like one, with the rows that have no parent."""
@@ -354,7 +352,17 @@ class ProfileResult:
             if unread
             else None,
             self.overview(),
-            *(faces.details(f"{table.label}: {table.rows:,} rows", faces.Html(table._repr_html_())) for table in shown),
+            faces.details(
+                f"Columns, table by table ({len(columns):,})",
+                faces.stack(
+                    *(
+                        faces.details(f"{table.label}: {table.rows:,} rows", faces.Html(table._repr_html_()))
+                        for table in shown
+                    )
+                ),
+            )
+            if shown
+            else None,
             faces.text(
                 f"The columns of the {len(shown)} largest of {len(largest):,} tables are shown; all are in profile.json."
             )
@@ -365,7 +373,7 @@ class ProfileResult:
 
 def _table_row(table: TableProfile) -> dict[str, object]:
     return {
-        "table": table.label,
+        "table": _breakable(table.label),
         "rows": table.rows,
         "data": faces.human_bytes(table.data_bytes),
         "indexes": faces.human_bytes(table.index_bytes),
@@ -401,6 +409,12 @@ def _column_row(column: ColumnProfile) -> dict[str, object]:
         "top": ", ".join(f"{_short(item.value)} ({item.count:,})" for item in column.top[:3]),
         "marks": "; ".join(([column.personal] if column.personal else []) + marks),
     }
+
+
+def _breakable(name: str) -> faces.Html:
+    """A long name that may break at its underscores and points, so that it does not push the figures away."""
+    shown = faces.escape(name)
+    return faces.Html(shown.replace("_", "_<wbr>").replace(".", ".<wbr>")) if len(name) > 28 else shown
 
 
 def _range(column: ColumnProfile) -> str:
