@@ -44,7 +44,7 @@ class AccountsResult:
         worth = [item for item in self.objects if item.verdict != "same"]
         return faces.stack(
             faces.boxes(
-                ("Accounts", self.verdict, self.verdict),
+                ("Accounts", faces.badge(self.verdict)),
                 ("Steps applied", len(self.planned.steps)),
                 ("Steps still missing", len(self.second.steps)),
                 ("The same", counts["same"]),

@@ -41,7 +41,7 @@ class SchemaResult:
         worth = [item for item in self.objects if item.verdict != "same"]
         return faces.stack(
             faces.boxes(
-                ("Schema", self.verdict, self.verdict),
+                ("Schema", faces.badge(self.verdict)),
                 ("Steps applied", len(self.planned.steps)),
                 ("Steps still missing", len(self.second.steps)),
                 ("Objects the same", counts["same"]),
