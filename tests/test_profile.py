@@ -244,11 +244,14 @@ def test_keys_references_and_orphans_are_found(scratch: Any) -> None:
         CREATE TABLE orders (id INT PRIMARY KEY, line INT, customer_id INT UNSIGNED, billingCustomerId INT UNSIGNED,
           country_code CHAR(2) CHARACTER SET ascii COLLATE ascii_bin, supplier_id INT,
           CONSTRAINT c FOREIGN KEY (customer_id) REFERENCES customers (id));
+        CREATE TABLE `order` (`key` INT PRIMARY KEY);
+        CREATE TABLE invoices (number INT PRIMARY KEY, order_id INT);
         CREATE TABLE keyless (a INT NOT NULL, b INT NOT NULL, c INT);
         CREATE TABLE doubles (a INT, b INT);
         INSERT INTO customers VALUES (1, NULL), (2, 1), (3, 1);
         INSERT INTO countries VALUES ('DE'), ('FR');
         INSERT INTO orders VALUES (1, 1, 1, 1, 'DE', 7), (2, 1, 2, 2, 'FR', 8), (3, 1, 3, 9, 'XX', 9), (4, 1, NULL, 3, 'DE', 7);
+        INSERT INTO invoices VALUES (1, 1), (2, 2), (3, 7);
         INSERT INTO keyless VALUES (1, 1, 1), (1, 2, 1), (2, 1, NULL), (2, 2, 1);
         INSERT INTO doubles VALUES (1, 1), (1, 1)
         """,
@@ -271,6 +274,8 @@ def test_keys_references_and_orphans_are_found(scratch: Any) -> None:
         ("billingCustomerId", "customers"): (False, 4, 1),
         ("country_code", "countries"): (False, 4, 1),
     }
+    # Not to the table `order`, whose key has another name.
+    assert [(it.parent_table, it.orphans) for it in tables["invoices"].references] == [("orders", 1)]
     assert [(it.columns, it.orphans) for it in tables["customers"].references] == [(("parent_id",), 0)]
 
 
@@ -365,5 +370,5 @@ def test_a_name_rule_is_never_reached_past_a_table_of_another_database() -> None
 
     other = table("other", "customers", column("id", "int"))
     orders = table("shop", "orders", column("id", "int"), column("customer_id", "int"))
-    assert references_of(orders, {"other": {"customer": other}}) == []
-    assert len(references_of(orders, {"shop": {"customer": other}})) == 1
+    assert references_of(orders, {"other": {"customer": [other]}}) == []
+    assert len(references_of(orders, {"shop": {"customer": [other]}})) == 1

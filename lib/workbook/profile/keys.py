@@ -13,7 +13,7 @@ from workbook.profile.result import ColumnProfile, Reference
 # Pairs that the sample does not rule out and that the server is asked about.
 PAIRS_ASKED = 8
 _KEY_KINDS = ("number", "bits", "year", "date", "time", "choice", "text", "bytes")
-TableNames = Mapping[str, Mapping[str, Table]]
+TableNames = Mapping[str, Mapping[str, Sequence[Table]]]
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 
 
@@ -53,12 +53,12 @@ def possible_pairs(
 
 def table_names(catalog: Catalog) -> TableNames:
     """Tables by database and name, in words and in the singular too."""
-    names: dict[str, dict[str, Table]] = {}
+    names: dict[str, dict[str, list[Table]]] = {}
     for table in catalog.tables:
         words = _words(table.name)
         if words:
             for form in _singulars(words[-1]):
-                names.setdefault(table.database, {}).setdefault(" ".join([*words[:-1], form]), table)
+                names.setdefault(table.database, {}).setdefault(" ".join([*words[:-1], form]), []).append(table)
     return names
 
 
@@ -121,10 +121,7 @@ def _looks_like(table: Table, column: Column, names: TableNames) -> Reference | 
         if (parent.path, target.name) == (table.path, column.name):
             continue
         wanted = _words(target.name)
-        # The last words of the column are the key's name, or the common "id".
-        if words[-len(wanted) :] != wanted[-len(words) :] and words[-1] not in ("id", "key", "no"):
-            continue
-        if _comparable(column, target):
+        if words[-len(wanted) :] == wanted and _comparable(column, target):
             return Reference(
                 table.database, table.name, (column.name,), parent.database, parent.name, (target.name,), False, None
             )
@@ -133,13 +130,13 @@ def _looks_like(table: Table, column: Column, names: TableNames) -> Reference | 
     return None
 
 
-def _before(words: list[str], tables: Mapping[str, Table]) -> list[Table]:
+def _before(words: list[str], tables: Mapping[str, Sequence[Table]]) -> list[Table]:
     """Tables whose name, in singular or plural, is what stands before the last word; longest name first."""
-    found = []
+    found: list[Table] = []
     for start in range(len(words) - 1):
         name = " ".join(words[start:-1])
         if name in tables:
-            found.append(tables[name])
+            found += tables[name]
     return found
 
 

@@ -124,21 +124,24 @@ def plot_distributions(result: ProfileResult, database: str = "", table: str = "
     figure = make_subplots(
         rows=lines,
         cols=across,
+        # Two lines, so that the titles of neighbours do not meet on a phone.
         subplot_titles=[
-            f"{_label(owner.name, 18)}.{_label(column.name, 18)}{' (h)' if column.kind == 'time' else ''}"
+            f"{_label(owner.name, 17)}<br>{_label(column.name, 17)}{' (h)' if column.kind == 'time' else ''}"
             for owner, column in chosen
         ],
-        vertical_spacing=min(0.3, 0.42 / lines),
+        vertical_spacing=min(0.3, 0.5 / lines),
         horizontal_spacing=0.06,
     )
-    for place, (_, column) in enumerate(chosen):
-        figure.add_trace(_bars(column), row=place // across + 1, col=place % across + 1)
-    figure.update_annotations(font={"size": 12})
+    for place, (owner, column) in enumerate(chosen):
+        figure.add_trace(
+            _bars(_label(f"{owner.name}.{column.name}"), column), row=place // across + 1, col=place % across + 1
+        )
+    figure.update_annotations(font={"size": 11})
     figure.update_xaxes(showgrid=False, nticks=4, tickfont={"size": 10})
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_layout(
         title="How values are spread" if chosen else "No number or date is spread widely enough to draw",
-        height=90 + 165 * lines if chosen else 120,
+        height=100 + 180 * lines if chosen else 120,
         showlegend=False,
         bargap=0.06,
     )
@@ -227,12 +230,13 @@ def _tells(owner: TableProfile, column: ColumnProfile) -> bool:
     return (
         column.histogram is not None
         and column.name not in names
+        and not column.name.lower().endswith("_id")
         and (column.distinct or 0) > 7
         and column.sampled_values >= 30
     )
 
 
-def _bars(column: ColumnProfile) -> Any:
+def _bars(name: str, column: ColumnProfile) -> Any:
     import plotly.graph_objects as go
 
     assert column.histogram is not None
@@ -247,7 +251,7 @@ def _bars(column: ColumnProfile) -> Any:
         else [(low + (high - low) / 2) * scale for low, high in itertools.pairwise(edges)]
     )
     return go.Bar(
-        name=_label(column.name),
+        name=name,
         x=middles,
         y=counts,
         text=spans,

@@ -206,10 +206,7 @@ class TableProfile:
                     "type": "Type",
                     "nulls": "NULL",
                     "distinct": "Distinct",
-                    "range": "From, to",
-                    "mean": "Mean ± deviation",
-                    "quantiles": "5%, median, 95%",
-                    "length": "Length",
+                    "values": "Values",
                     "top": "Frequent",
                     "marks": "To look at",
                 },
@@ -385,50 +382,42 @@ def _table_row(table: TableProfile) -> dict[str, object]:
 
 
 def _column_row(column: ColumnProfile) -> dict[str, object]:
-    masked = column.personal is not None
-    spread = (
-        f"{column.mean:,.6g} ± {column.deviation:,.6g}"
-        if column.mean is not None and column.deviation is not None
-        else ""
-    )
-    quantiles = [column.quantiles[name] for name in ("p05", "p50", "p95") if name in column.quantiles]
-    marks: list[str] = [
-        f"{label.lower()}: {getattr(column, name):,}" for name, label, _ in DIRT if getattr(column, name)
-    ]
+    marks = [f"{label.lower()}: {getattr(column, name):,}" for name, label, _ in DIRT if getattr(column, name)]
     if column.non_ascii:
         marks.append(f"beyond ASCII: {column.non_ascii:,}")
     return {
-        "name": column.name,
-        "type": column.type if len(column.type) <= 60 else column.type[:59] + "…",
+        "name": _breakable(column.name),
+        "type": _short(column.type),
         "nulls": faces.bar(column.null_share),
-        "distinct": column.distinct,
-        "range": faces.badge("masked") if masked else _range(column),
-        "mean": spread,
-        "quantiles": ", ".join(_short(value) for value in quantiles),
-        "length": _length(column),
+        "distinct": "" if column.distinct is None else column.distinct,
+        "values": _values(column),
         "top": ", ".join(f"{_short(item.value)} ({item.count:,})" for item in column.top[:3]),
-        "marks": "; ".join(([column.personal] if column.personal else []) + marks),
+        "marks": "; ".join(marks),
     }
+
+
+def _values(column: ColumnProfile) -> object:
+    """In words: from, to, mean and deviation, the median, lengths; of a personal column the kind and lengths only."""
+    said = []
+    if column.personal:
+        said.append(f"masked, {column.personal}")
+    elif column.minimum is not None:
+        said.append(f"{_short(column.minimum)} to {_short(column.maximum)}")
+    if column.mean is not None and column.deviation is not None:
+        said.append(f"mean {column.mean:,.6g} ± {column.deviation:,.6g}")
+    if "p50" in column.quantiles:
+        said.append(f"median {_short(column.quantiles['p50'])}")
+    if column.min_chars is not None and column.max_chars is not None:
+        said.append(f"{column.min_chars:,} to {column.max_chars:,} characters")
+    elif column.min_bytes is not None and column.max_bytes is not None:
+        said.append(f"{column.min_bytes:,} to {column.max_bytes:,} bytes")
+    return "; ".join(said)
 
 
 def _breakable(name: str) -> faces.Html:
     """A long name that may break at its underscores and points, so that it does not push the figures away."""
     shown = faces.escape(name)
     return faces.Html(shown.replace("_", "_<wbr>").replace(".", ".<wbr>")) if len(name) > 28 else shown
-
-
-def _range(column: ColumnProfile) -> str:
-    if column.minimum is None:
-        return ""
-    return f"{_short(column.minimum)} … {_short(column.maximum)}"
-
-
-def _length(column: ColumnProfile) -> str:
-    if column.min_chars is not None and column.max_chars is not None:
-        return f"{column.min_chars:,} to {column.max_chars:,} characters"
-    if column.min_bytes is not None and column.max_bytes is not None:
-        return f"{column.min_bytes:,} to {column.max_bytes:,} bytes"
-    return ""
 
 
 def _short(value: object) -> str:
