@@ -304,7 +304,7 @@ def test_what_stands_on_tables_out_of_scope_is_left_out_and_said(scratch: Any) -
 def test_an_event_whose_time_is_over_is_left_out(scratch: Any) -> None:
     database = scratch.database()
     scratch.execute("CREATE EVENT later ON SCHEDULE AT NOW() + INTERVAL 2 SECOND DISABLE DO SET @x = 1", database)
-    scratch.execute("DO SLEEP(2.2)")
+    scratch.execute("DO SLEEP(3.1)")
     move = Move(scratch, database)
     planned = move.apply()
     assert "time has passed" in next(item.why for item in planned.left if item.kind == "event")
