@@ -1,5 +1,7 @@
 """Real servers for the tests: one sandbox for the session, and scratch databases that each test makes and leaves."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import secrets

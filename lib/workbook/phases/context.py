@@ -130,9 +130,7 @@ class Phase:
                 "What follows would build on something that is not right.",
                 f"Read the findings above; they are also in {path.name} of the run.",
             )
-        return faces.stack(
-            faces.boxes(("Phase", self.kind.name), ("Verdict", faces.badge(verdict)), ("Result", path.name))
-        )
+        return faces.stack(faces.boxes(("Phase", self.kind.name), ("Verdict", verdict, verdict), ("Result", path.name)))
 
     def _fingerprint(self) -> dict[str, str]:
         return fingerprint(self.target, self.warehouse, self.settings)
@@ -168,6 +166,7 @@ def open_phase(name: str, values: Keys[str, Any]) -> Phase:
     else:
         settings = params.from_values(given, _params_folder(), "The notebook's parameters", values.get("overrides", {}))
     run_dir = values.get("run_dir")
+    faces.plot_theme()
     return Phase(kind, settings, Path(run_dir) if run_dir else None)
 
 

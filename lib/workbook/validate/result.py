@@ -170,8 +170,8 @@ class Validation:
         columns = Counter(state for table in self.tables for state in table.columns.values())
         rows = sum(table.rows_source or 0 for table in self.tables if table.hop == "source-target")
         return faces.boxes(
-            ("Verdict", faces.badge(self.verdict), self.verdict),
-            *((HOP_TITLES[hop], faces.badge(self.hop_verdict(hop)), self.hop_verdict(hop)) for hop in HOPS),
+            ("Verdict", self.verdict, self.verdict),
+            *((HOP_TITLES[hop], self.hop_verdict(hop), self.hop_verdict(hop)) for hop in HOPS),
             ("Rows compared", faces.human_count(rows)),
             ("Columns proven", f"{columns['proven']:,} of {sum(columns.values()):,}"),
             ("Findings", len(self.findings)),
@@ -315,7 +315,10 @@ class Validation:
             zmax=1.0,
             # The last hundredth gets half of the colours: one row in a thousand must show.
             colorscale=[[0, "#8c2d04"], [0.5, "#d95f0e"], [0.99, "#fec44f"], [0.9999999, "#ffe8a3"], [1, "#1b7f6b"]],
-            colorbar_title="rows alike",
+            # Where not all rows are alike, the cell says how many are.
+            text=[["" if share in (None, 1.0) else f"{share:.4%}" for share in row] for row in shares],
+            texttemplate="%{text}",
+            showscale=False,
             xgap=3,
             ygap=2,
             hovertemplate="%{y}<br>%{x}<br>%{z:.6%} of rows alike<extra></extra>",
