@@ -194,7 +194,7 @@ def plot_references(result: ProfileResult) -> "Figure":
             go.Bar(
                 name=name,
                 orientation="h",
-                y=[_label(f"{item.table} ({', '.join(item.columns)}) → {item.parent_table}", 60) for item in shown],
+                y=[_label(f"{item.table} ({', '.join(item.columns)}) → {item.parent_table}", 46) for item in shown],
                 x=[(item.orphans or 0) / max(1, item.rows) for item in shown],
                 customdata=[[f"{item.orphans or 0:,}", f"{item.rows:,}"] for item in shown],
                 hovertemplate="%{y}<br>%{customdata[0]} of %{customdata[1]} rows<extra>%{fullData.name}</extra>",

@@ -387,7 +387,7 @@ def _column_row(column: ColumnProfile) -> dict[str, object]:
         marks.append(f"beyond ASCII: {column.non_ascii:,}")
     return {
         "name": _breakable(column.name),
-        "type": _short(column.type),
+        "type": _short(column.type, 20),
         "nulls": faces.bar(column.null_share),
         "distinct": "" if column.distinct is None else column.distinct,
         "values": _values(column),
@@ -404,7 +404,7 @@ def _values(column: ColumnProfile) -> object:
     elif column.minimum is not None:
         said.append(f"{_short(column.minimum)} to {_short(column.maximum)}")
     if column.mean is not None and column.deviation is not None:
-        said.append(f"mean {column.mean:,.6g} ± {column.deviation:,.6g}")
+        said.append(f"mean {_real(column.mean)} ± {_real(column.deviation)}")
     if "p50" in column.quantiles:
         said.append(f"median {_short(column.quantiles['p50'])}")
     if column.min_chars is not None and column.max_chars is not None:
@@ -420,6 +420,10 @@ def _breakable(name: str) -> faces.Html:
     return faces.Html(shown.replace("_", "_<wbr>").replace(".", ".<wbr>")) if len(name) > 28 else shown
 
 
-def _short(value: object) -> str:
-    text = f"{value:,.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 28 else text[:27] + "…"
+def _real(value: float) -> str:
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e15 else f"{value:,.6g}"
+
+
+def _short(value: object, limit: int = 28) -> str:
+    text = _real(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
