@@ -11,7 +11,8 @@ from workbook.mapping import Mapping, generate
 from workbook.params import Settings
 from workbook.plan import apply
 from workbook.schema import plan_schema
-from workbook.validate import Validation, validate_copy
+from workbook.validate.result import Validation
+from workbook.validate.run import validate_copy
 from workbook.warehouse import load_warehouse
 
 
@@ -29,6 +30,9 @@ class Notes:
         return len(self.undo)
 
     def confirm(self, number: int) -> None:
+        pass
+
+    def cancel(self, number: int) -> None:
         pass
 
 

@@ -27,6 +27,9 @@ class NoJournal:
     def confirm(self, number: int) -> None:
         pass
 
+    def cancel(self, number: int) -> None:
+        pass
+
 
 def test_every_value_of_every_type_is_encoded_alike_by_mysql_and_the_warehouse(scratch: Scratch) -> None:
     database = scratch.database()

@@ -1,5 +1,6 @@
 """The mapping: a file that people edit, cleaning that zetasql and the emulator agree on, gaps that are named."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 import zetasql.api as zetasql
 import zetasql.types as zetatypes
 from ruamel.yaml import YAML
+from zetasql.core import wasm_client
 
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import UsageError
@@ -73,6 +76,18 @@ def shop_mapping(catalog: Catalog, folder: Path, emulated: bool) -> Mapping:
 # --- GoogleSQL, judged by Google's own analyzer and evaluator ---------------------------------------------------------
 
 _KINDS = {"FLOAT64": "TYPE_DOUBLE"}
+
+
+class _Kept(wasmtime.Config):
+    """zetasql compiles for most of a minute; the compiled code is kept in the user's cache folder for the next time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with contextlib.suppress(wasmtime.WasmtimeError):
+            self.cache = True
+
+
+wasm_client.Config = _Kept
 
 
 def analyzer(tables: dict[str, list[tuple[str, str]]] | None = None) -> zetasql.Analyzer:

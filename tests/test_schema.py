@@ -32,6 +32,9 @@ class Journal:
     def confirm(self, number: int) -> None:
         pass
 
+    def cancel(self, number: int) -> None:
+        pass
+
     def owned(self) -> set[str]:
         return {object for object, _ in self.steps}
 

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
+from values import BOUNDARIES
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import Refused, TerminalError, TransientError
 from workbook.mapping import Dedupe, Mapping, Reject, cleaning, generate
+from workbook.mapping.types import RULES
 from workbook.params import Settings
 from workbook.servers import connect_target, connect_warehouse
 from workbook.warehouse import WarehouseResult, extract, jobs, load_warehouse
 from workbook.warehouse.extract import snapshot
 
-BOUNDARIES = """
+SCRIPT = """
 CREATE TABLE `all types` (
   id BIGINT UNSIGNED NOT NULL PRIMARY KEY, small TINYINT, truth TINYINT(1), big BIGINT, yr YEAR, bits BIT(10), bits64 BIT(64),
   money DECIMAL(38,9), wide DECIMAL(65,30), single FLOAT, dbl DOUBLE, day DATE, moment DATETIME(6), instant TIMESTAMP(6) NULL,
@@ -50,6 +52,7 @@ class Notes:
 
     def __init__(self, after: int | None = None, action: Callable[[], None] | None = None):
         self.notes: list[tuple[str, str, str]] = []
+        self.cancelled: set[int] = set()
         self.after = after
         self.action = action
 
@@ -63,9 +66,12 @@ class Notes:
     def confirm(self, number: int) -> None:
         assert 1 <= number <= len(self.notes)
 
+    def cancel(self, number: int) -> None:
+        self.cancelled.add(number)
+
     @property
     def owned(self) -> set[str]:
-        return {name for name, _, _ in self.notes}
+        return {name for number, (name, _, _) in enumerate(self.notes, 1) if number not in self.cancelled}
 
 
 class Case:
@@ -121,7 +127,7 @@ def case(scratch: Any) -> Callable[[str], Case]:
 
 
 def test_every_type_at_its_boundaries_arrives_exactly(case: Callable[[str], Case]) -> None:
-    made = case(BOUNDARIES)
+    made = case(SCRIPT)
     result = made.load()
     assert result.verdict == "ok"
     assert {table.table: table.rows_raw for table in result.tables} == {"all types": 3, "empty one": 0}
@@ -161,8 +167,30 @@ def test_every_type_at_its_boundaries_arrives_exactly(case: Callable[[str], Case
     assert table.lost == {"day": 1, "moment": 1, "instant": 1}
 
 
+def test_the_shared_encoding_is_the_same_on_both_sides_for_every_boundary(case: Callable[[str], Case]) -> None:
+    tables = {f"t{number}": (kind, values) for number, (kind, values) in enumerate(BOUNDARIES.items())}
+    made = case(
+        "\n;;\n".join(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, v {kind})\n;;\nINSERT IGNORE INTO {name} VALUES (-1, NULL), "
+            + ", ".join(f"({number}, {value})" for number, value in enumerate(values))
+            for name, (kind, values) in tables.items()
+        )
+    )
+    made.load()
+    rules = {rule.name: rule for rule in RULES}
+    for table in made.mapping().in_scope:
+        rule = rules[table.column["v"].rule]
+        here = made.scratch.execute_target_root(
+            f"SELECT id, {rule.shared.replace('{c}', 'v')} FROM {table.name} ORDER BY id", made.database
+        )
+        google = f"SELECT id, {rule.google.replace('{c}', 'v')} FROM {made.path(table.name, raw=True)} ORDER BY id"
+        there = made.scratch.google(google)
+        decoded = [(key, value.decode() if isinstance(value, bytes) else value) for key, value in here]
+        assert decoded == there, tables[table.name]
+
+
 def test_tables_are_described_partitioned_and_clustered_by_the_mapping(case: Callable[[str], Case]) -> None:
-    made = case(BOUNDARIES)
+    made = case(SCRIPT)
     made.load(made.mapping(**{"all types": {"partition_by": "moment", "cluster_by": ("id", "word")}}))
     client = made.scratch.warehouse
     clean = client.get_table(f"{client.project}.{made.settings.warehouse.dataset}.all_types")
@@ -261,7 +289,7 @@ def test_undoing_in_reverse_leaves_the_warehouse_as_it_was_and_a_second_load_not
 
 @pytest.mark.parametrize("after", [1, 4])
 def test_a_load_that_was_killed_is_finished_by_running_it_again(case: Callable[[str], Case], after: int) -> None:
-    made = case(BOUNDARIES + "\n;;\n" + READERS)
+    made = case(SCRIPT + "\n;;\n" + READERS)
     context = multiprocessing.get_context("spawn")
     noted = context.Manager().list()
     values = made.settings.model_dump(by_alias=True, mode="json")
@@ -365,6 +393,7 @@ def test_a_condition_that_is_no_googlesql_fails_with_the_table_and_the_cause(cas
     mapping = made.mapping(readers={"reject": (Reject("broken", "no_such_column = 1"),)})
     with pytest.raises(TerminalError, match=r"cleaning .*readers.*no_such_column"):
         made.load(mapping)
+    assert made.tables() == {name.removeprefix("warehouse table ") for name in made.journal.owned if " table " in name}
 
 
 def test_an_unreachable_warehouse_is_explained(case: Callable[[str], Case], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from workbook.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def sandbox_folder() -> Path:
@@ -319,7 +319,7 @@ def mysql_address(section: _MySQL, folder: Path) -> tuple[str, int, str, str]:
     password = unquote(parts.password or "")
     if section.password is not None:
         password = secret(section.password, folder)
-    elif password and parts.hostname not in _LOOPBACK:
+    elif password and parts.hostname not in LOOPBACK:
         raise UsageError(
             f"The URL of {parts.hostname} holds a password.",
             "It would stand in the params file, in shell histories and in backups of both.",

@@ -10,7 +10,7 @@ import pymysql
 from pymysql.charset import charset_by_name
 
 from workbook import faces
-from workbook.errors import Refused
+from workbook.errors import Refused, TerminalError
 from workbook.progress import Progress
 from workbook.servers import SESSION_SQL_MODE, Server, Session
 
@@ -113,6 +113,9 @@ class Journal(Protocol):
     def confirm(self, number: int) -> None:
         """Note that it was done."""
 
+    def cancel(self, number: int) -> None:
+        """Note that the server refused it: there is nothing to take back, and what is there is not ours."""
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -142,7 +145,11 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
     with server.session() as session, Progress(f"Applying {plan.phase}", len(plan.steps), "steps") as progress:
         for step in plan.steps:
             number = journal.intend(step.object, step.undo)
-            _run(session, step)
+            try:
+                _run(session, step)
+            except TerminalError:
+                journal.cancel(number)
+                raise
             journal.confirm(number)
             progress.advance(1, step.object)
     return Applied(plan.phase, plan.steps)

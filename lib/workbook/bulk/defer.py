@@ -4,7 +4,7 @@ from workbook.catalog import Catalog
 from workbook.errors import Refused
 from workbook.mapping import Mapping
 from workbook.plan import apply
-from workbook.schema import plan_deferral, plan_schema
+from workbook.schema import plan_again, plan_deferral, plan_schema
 from workbook.servers import Server
 
 
@@ -16,6 +16,9 @@ class Unjournaled:
         return 0
 
     def confirm(self, number: int) -> None:
+        """Nothing to note."""
+
+    def cancel(self, number: int) -> None:
         """Nothing to note."""
 
 
@@ -44,8 +47,9 @@ def restore_hindrances(source: Server, target: Server, catalog: Catalog, mapping
 
     Raises Refused where something is still missing then.
     """
-    apply(plan_schema(source, target, catalog, mapping, owned), target, Unjournaled())
-    again = plan_schema(source, target, catalog, mapping, owned)
+    planned = plan_schema(source, target, catalog, mapping, owned)
+    apply(planned, target, Unjournaled())
+    again = plan_again(planned, target, owned)
     if again.steps:
         raise Refused(
             f"After the load {again.steps[0].object} is still missing on the target, and {len(again.steps) - 1} more.",

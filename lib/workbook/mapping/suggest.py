@@ -9,9 +9,9 @@ from workbook.mapping.objects import ColumnMap, TableMap, rule_name
 
 # measure of the profile, the rule that would mend it, what was seen
 _CLEANING = (
-    ("spaces", "trim", "have white space around them"),
-    ("placeholders", "null_tokens", "are words for nothing"),
-    ("folded", "lower", "differ in case or accents alone"),
+    ("spaces", "trim", "white space around the text"),
+    ("placeholders", "null_tokens", "words for nothing"),
+    ("folded", "lower", "other spellings of the same by case or accents alone"),
 )
 # What a mail address or a web address means does not depend on its letters' case; elsewhere it may.
 _CASELESS = ("mail", "url", "domain", "host")
@@ -73,14 +73,16 @@ def _for_column(
     for measure, rule, why in _CLEANING:
         count = int(figures.get(measure) or 0)
         if measure == "folded":
-            count = max(0, int(figures.get("distinct") or 0) - int(figures.get("distinct_collated") or 0))
+            # A column with a binary collation has no such count: there, values are as distinct as they look.
+            collated = figures.get("distinct_collated")
+            count = 0 if collated is None else max(0, int(figures.get("distinct") or 0) - int(collated))
             if not any(word in column.name.lower() for word in _CASELESS):
                 continue
         if count and rule not in has and mapped.rule in ("text", "long-text"):
-            made.append((f"clean: [{rule}]", f"{count:,} values {why}", count))
+            made.append((f"clean: [{rule}]", f"{why} (rows: {count:,})", count))
     lost = sum(int(figures.get(measure) or 0) for measure in ("zero_dates", "partial_dates", "impossible_dates"))
     if lost and mapped.rule in ("date", "datetime", "timestamp"):
-        made.append(("rule: temporal-text", f"{lost:,} values are no calendar dates and become NULL", lost))
+        made.append(("rule: temporal-text", f"no calendar dates, which become NULL (rows: {lost:,})", lost))
     # A sample cannot prove that no other value is there.
     if not sampled and figures.get("rows", 0) > figures.get("nulls", 0):
         if column.type.lower().startswith("tinyint(1)") and figures.get("not_bool") == 0 and mapped.rule == "integer":

@@ -8,20 +8,22 @@ from collections.abc import Mapping as Keys
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-from google.cloud import bigquery
 
 from workbook import faces, params
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
-from workbook.phases.fingerprint import fingerprint
+from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import Ledger, LedgerJournal, reports_folder
 from workbook.phases.order import PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 GOOD = ("ok", "same")
 # The keys that a notebook's parameters cell holds beside those of a params file.
@@ -50,12 +52,10 @@ class Phase:
             self._record = RunRecord.start(settings, reports_folder(), (kind,))
             run_dir = self._record.folder
         self.run_dir = run_dir
-        before = self._fingerprint() if kind.writes else {}
-        self._entry = self.ledger.begin(kind.name, run_dir.name, before)
-        self._before = before
+        self._entry = self.ledger.begin(kind.name, run_dir.name, self._fingerprint())
 
     @cached_property
-    def warehouse(self) -> bigquery.Client:
+    def warehouse(self) -> "bigquery.Client":
         """A client for BigQuery or its emulator."""
         return connect_warehouse(self.settings)
 
@@ -119,8 +119,7 @@ class Phase:
         part.write_text(json.dumps(content, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
         part.rename(path)
         good = verdict in GOOD
-        after = self._fingerprint() if self.kind.writes else self._before
-        self.ledger.end(self._entry, "done" if good else "failed", after, str(path))
+        self.ledger.end(self._entry, "done" if good else "failed", self._fingerprint(), str(path))
         if self._record is not None:
             self._record.phase_ended(self.kind, verdict, time.monotonic() - self._started, "ok" if good else "failed")
             self._record.end("ok" if good else "failed")
@@ -132,8 +131,14 @@ class Phase:
             )
         return faces.stack(faces.boxes(("Phase", self.kind.name), ("Verdict", verdict, verdict), ("Result", path.name)))
 
-    def _fingerprint(self) -> dict[str, str]:
-        return fingerprint(self.target, self.warehouse, self.settings)
+    def _fingerprint(self) -> dict[str, Any]:
+        """The state, by server, of what this phase writes to: its restore point before, its mark after."""
+        found = {}
+        if self.kind.writes_target:
+            found["target"] = target_fingerprint(self.target)
+        if self.kind.writes_warehouse:
+            found["warehouse"] = warehouse_fingerprint(self.warehouse, self.settings)
+        return found
 
     def _repr_html_(self) -> str:
         warehouse = self.settings.warehouse

@@ -3,10 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Any
-
-from google.cloud import bigquery
-from google.cloud.exceptions import NotFound
+from typing import TYPE_CHECKING, Any
 
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import WorkbookError
@@ -16,14 +13,11 @@ from workbook.params import Settings
 from workbook.servers import Server
 from workbook.validate.encoding import Field, mysql_hash
 
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
 # What a server estimates or counts up by itself is no difference of state.
 _ESTIMATES = ("rows_estimate", "data_bytes", "index_bytes", "auto_increment")
-
-
-def fingerprint(target: Server, warehouse: bigquery.Client, settings: Settings) -> dict[str, str]:
-    """Hashes by object name: databases, tables (definition and content), code and accounts of the target, and the
-    tables of the warehouse's two datasets (schema and row count)."""
-    return {**target_fingerprint(target), **warehouse_fingerprint(warehouse, settings)}
 
 
 def target_fingerprint(target: Server) -> dict[str, str]:
@@ -79,8 +73,10 @@ def _accounts(target: Server, catalog: Catalog) -> dict[str, str]:
     return found
 
 
-def warehouse_fingerprint(client: bigquery.Client, settings: Settings) -> dict[str, str]:
-    """Hashes of the tables in the raw and the clean dataset."""
+def warehouse_fingerprint(client: "bigquery.Client", settings: Settings) -> dict[str, str]:
+    """Hashes of the tables in the raw and the clean dataset: schema and row count."""
+    from google.cloud.exceptions import NotFound
+
     found = {}
     for dataset in (settings.warehouse.raw_dataset, settings.warehouse.dataset):
         try:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,25 +130,22 @@ class Ledger:
             )
 
     def phases(self) -> dict[str, Done]:
-        """The latest entry of each phase that was begun and not undone, by name."""
+        """The latest entry of each phase that was begun and not undone, by name.
+
+        Its restore point is the one before the first of those entries: a phase that was run twice is undone once.
+        """
         with self._connection() as connection:
             rows = connection.execute(
                 sa.select(_phases)
                 .where(_phases.c.environment == self.environment, _phases.c.status != "undone")
                 .order_by(_phases.c.id)
             ).mappings()
-            return {row["phase"]: Done(**{name: row[name] for name in Done.__dataclass_fields__}) for row in rows}
-
-    def first_restore_point(self) -> dict[str, Any] | None:
-        """The fingerprint before the first phase that is not undone; None where nothing was done."""
-        with self._connection() as connection:
-            row = connection.execute(
-                sa.select(_phases.c.before)
-                .where(_phases.c.environment == self.environment, _phases.c.status != "undone")
-                .order_by(_phases.c.id)
-                .limit(1)
-            ).first()
-        return None if row is None else row[0]
+            found: dict[str, Done] = {}
+            for row in rows:
+                entry = Done(**{name: row[name] for name in Done.__dataclass_fields__})
+                first = found.get(entry.phase)
+                found[entry.phase] = replace(entry, before=first.before) if first else entry
+            return found
 
     def mark_undone(self, phase: str) -> None:
         """Note that a phase and all its steps were taken back."""
@@ -233,3 +230,8 @@ class LedgerJournal:
         """Note that the step was done."""
         with self._ledger._connection() as connection:
             connection.execute(_steps.update().where(_steps.c.id == number).values(confirmed=True))
+
+    def cancel(self, number: int) -> None:
+        """Note that the server refused the step: there is nothing to take back."""
+        with self._ledger._connection() as connection:
+            connection.execute(_steps.update().where(_steps.c.id == number).values(undone=True))

@@ -1,6 +1,6 @@
 """The way back: undoing phases in reverse, and proving that the state asked for is met again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workbook import plan
@@ -12,9 +12,9 @@ from workbook.mapping import load_mapping
 from workbook.names import mysql_string, quote_mysql
 from workbook.params import Settings
 from workbook.phases.context import mapping_file
-from workbook.phases.fingerprint import differences, fingerprint
-from workbook.phases.ledger import Ledger
-from workbook.phases.order import PHASES, START, PhaseKind, phase_named
+from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
+from workbook.phases.ledger import Done, Ledger
+from workbook.phases.order import PHASES, START, phase_named
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 
 
@@ -36,27 +36,21 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
     """
     ledger = Ledger(settings.environment)
     done = ledger.phases()
-    if to == START:
-        number, expected = 0, ledger.first_restore_point()
-        if not done:
-            expected = None
-    else:
-        kind = phase_named(to)
-        number = kind.number
-        if kind.name not in done or done[kind.name].status != "done":
-            finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
-            raise UsageError(
-                f"The phase {kind.name!r} was never done in the environment {settings.environment!r}.",
-                "There is no state at its end to go back to.",
-                f"Name one of: {', '.join([START, *finished])}.",
-            )
-        expected = _expected(kind, ledger)
-    if expected is None:
+    finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
+    if not done:
         raise UsageError(
             f"Nothing was done yet in the environment {settings.environment!r}.",
             "There is nothing to take back.",
             "See workbook status.",
         )
+    number = 0 if to == START else phase_named(to).number
+    if to != START and phase_named(to).name not in finished:
+        raise UsageError(
+            f"The phase {phase_named(to).name!r} was never done in the environment {settings.environment!r}.",
+            "There is no state at its end to go back to.",
+            f"Name one of: {', '.join([START, *finished])}.",
+        )
+    expected = {server: _expected(server, number, done) for server in ("target", "warehouse")}
     target, warehouse = connect_target(settings), connect_warehouse(settings)
     undone, statements = [], 0
     for phase in reversed(PHASES):
@@ -79,7 +73,11 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
         undone.append(phase.name)
     _drop_own_schema(target)
     say("Proving the state")
-    wrong = differences(expected, fingerprint(target, warehouse, settings)) if expected else []
+    wrong = []
+    if expected["target"] is not None:
+        wrong += differences(expected["target"], target_fingerprint(target))
+    if expected["warehouse"] is not None:
+        wrong += differences(expected["warehouse"], warehouse_fingerprint(warehouse, settings))
     if wrong:
         raise VerdictFailed(
             f"After the rollback to {to}, {len(wrong)} objects are not as they were: {'; '.join(wrong[:5])}.",
@@ -98,12 +96,14 @@ def _drop_own_schema(target: Server) -> None:
         target.execute(f"DROP DATABASE {quote_mysql(SCHEMA)}")
 
 
-def _expected(kind: PhaseKind, ledger: Ledger) -> dict[str, str] | None:
-    """The fingerprint at the end of `kind`; for a phase that writes nothing, that of the next restore point."""
-    done = ledger.phases()
-    if kind.writes:
-        return done[kind.name].after
-    for phase in PHASES:
-        if phase.number > kind.number and phase.writes and phase.name in done:
-            return done[phase.name].before
-    return {}
+def _expected(server: str, number: int, done: Mapping[str, Done]) -> dict[str, str] | None:
+    """The fingerprint of a server at the end of phase `number`; None where no phase has written to it.
+
+    That is what the last phase up to there left behind, or else what the first one after it found.
+    """
+    writers = [phase for phase in PHASES if phase.name in done and getattr(phase, f"writes_{server}")]
+    earlier = [phase for phase in writers if phase.number <= number]
+    later = [phase for phase in writers if phase.number > number]
+    if earlier:
+        return (done[earlier[-1].name].after or {}).get(server)
+    return (done[later[0].name].before or {}).get(server) if later else None

@@ -27,8 +27,8 @@ from workbook.servers import Server
 _RULE = {rule.name: rule for rule in RULES}
 # Encoders stay; without decoders every value arrives as bytes.
 _AS_BYTES = {kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)}
-_BATCH_ROWS = 25_000
-_BATCH_BYTES = 16 << 20
+_BATCH_ROWS = 10_000
+_BATCH_BYTES = 8 << 20
 _FILE_BYTES = 128 << 20
 _NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
 _TRIES = 20
@@ -173,7 +173,7 @@ def _files(
 
 
 def _batches(cursor: SSCursor, width: int | None) -> Iterator[Sequence[tuple[bytes | None, ...]]]:
-    """Rows in batches of at most some 16 MB; `width` is the most bytes of a row, None where there is no useful bound."""
+    """Rows in batches of at most some 8 MB; `width` is the most bytes of a row, None where there is no useful bound."""
     if width is not None:
         size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)))
         while rows := cursor.fetchmany(size):

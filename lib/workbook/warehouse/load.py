@@ -15,7 +15,7 @@ import pymysql
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog, Table
-from workbook.errors import Refused
+from workbook.errors import Refused, TerminalError
 from workbook.mapping import cleaning
 from workbook.mapping.objects import Mapping, TableMap
 from workbook.params import Settings
@@ -264,7 +264,13 @@ class _Loader:
             return action()
         with self._journal_lock:
             number = self.journal.intend(name, undo, "warehouse")
-        result = action()
+        try:
+            result = action()
+        except TerminalError:
+            # Jobs are all or nothing: one that BigQuery refused has made no table.
+            with self._journal_lock:
+                self.journal.cancel(number)
+            raise
         with self._journal_lock:
             self.journal.confirm(number)
         return result

@@ -131,7 +131,8 @@ class WarehouseResult:
             for table in self.tables
             for rule, count in table.rejected.items()
         ]
-        bars.sort(key=lambda bar: bar[1])
+        # A rule that changed nothing stands in the table; here it would only push the others together.
+        bars = sorted((bar for bar in bars if bar[1]), key=lambda bar: bar[1])
         figure = go.Figure()
         for what in ("changed", "became NULL", "set aside"):
             chosen = [bar for bar in bars if bar[2] == what]
@@ -143,7 +144,11 @@ class WarehouseResult:
                 hovertemplate="%{y}: %{x:,}<extra>" + what + "</extra>",
             )
         figure.update_layout(
-            title="What each cleaning rule changed", xaxis_title="values or rows", height=160 + 24 * len(bars)
+            title="What each cleaning rule changed",
+            barmode="stack",
+            xaxis_title="values or rows",
+            yaxis={"categoryorder": "array", "categoryarray": [faces.plot_text(label) for label, _, _ in bars]},
+            height=160 + 24 * len(bars),
         )
         return figure
 
@@ -188,7 +193,6 @@ class WarehouseResult:
                 [
                     {
                         "table": f"{table.database}.{table.table}",
-                        "segment": table.segment,
                         "clean": table.clean,
                         "extracted": table.rows_extracted,
                         "raw": table.rows_raw,
@@ -204,15 +208,14 @@ class WarehouseResult:
                 ],
                 {
                     "table": "Table",
-                    "segment": "Segment",
-                    "clean": "Clean table",
                     "extracted": "Rows read",
                     "raw": "Rows raw",
                     "clean_rows": "Rows clean",
                     "rejected": "Set aside",
+                    "verdict": "All rows there",
                     "bytes": "Parquet",
                     "seconds": "Time",
-                    "verdict": "All rows there",
+                    "clean": "Clean table",
                 },
                 caption="Tables in the order in which they moved",
                 limit=300,
