@@ -48,7 +48,7 @@ def test_every_value_of_every_type_is_encoded_alike_by_mysql_and_the_warehouse(s
     )
     path = scratch.table_path(configured.warehouse.raw_dataset, mapped.warehouse_name)
     there = scratch.google(
-        f"SELECT {', '.join(google_value(item.warehouse_name, item.rule.google, item.rule.free) for item in chosen)}"
+        f"SELECT {', '.join(f'CONCAT({google_value(item.warehouse_name, item.rule.google, item.rule.free)})' for item in chosen)}"
         f" FROM {path} ORDER BY {quote_bigquery(mapped.column['id'].warehouse_name)}"
     )
     assert len(here) == len(there) > 80

@@ -332,7 +332,8 @@ def plot_text(value: object) -> str:
     """`value` for a title, label or hover text of a plot, where plotly would read tags: escaped, at most 80 characters."""
     shown = str(value)
     shown = shown if len(shown) <= 80 else shown[:79] + "…"
-    return attribute(shown)
+    # Quotes stay as they are: plotly writes labels as text, but for its own tags.
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def plot_theme() -> None:

@@ -1,8 +1,9 @@
 """The content of one table on all three servers: one checksum query each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from google.cloud import bigquery
 from google.cloud.exceptions import GoogleCloudError, NotFound
@@ -19,8 +20,9 @@ from workbook.validate import rows as rowwise
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
 from workbook.validate.result import TableVerdict
 from workbook.validate.rows import Located
-from workbook.validate.sums import Side, bucket_count, differing, google_side, mysql_side
+from workbook.validate.sums import Side, bucket_count, differing, google_sides, mysql_side
 
+Found = TypeVar("Found")
 # A chunk of a checksum query: some seconds of one core.
 _CHUNK_ROWS = 500_000
 
@@ -45,6 +47,17 @@ class _Ends:
     raw: str
     clean: str
 
+    @property
+    def plain(self) -> bool:
+        """Whether no rule makes the clean table another than the raw one."""
+        mapped = self.mapped
+        return not (any(column.clean for column in mapped.columns) or mapped.dedupe or mapped.reject)
+
+    @property
+    def expected(self) -> str:
+        """What the rules make of the raw table, as something to select from."""
+        return self.raw if self.plain else f"({clean_select(self.mapped, self.raw)})"
+
 
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
@@ -67,7 +80,7 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         chunks = cut(source, table, _CHUNK_ROWS)
         sides["source"] = _attempted(lambda: mysql_side(source, table.path, ends.fields, ends.buckets, chunks))
         sides["target"] = _attempted(lambda: mysql_side(target, table.path, ends.fields, ends.buckets, chunks))
-        sides["warehouse"] = _attempted(lambda: _raw_side(servers.warehouse, ends, settings))
+        sides["warehouse"], expected, there = _warehouse_sides(servers.warehouse, ends, settings)
         found = []
         for hop, before, after in (
             ("source-target", "source", "target"),
@@ -75,14 +88,13 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
             ("source-warehouse", "source", "warehouse"),
         ):
             found.append(_hop(hop, before, after, sides, ends, (source, target, servers.warehouse), settings))
-    clean = _clean_verdict(servers.warehouse, ends, settings, found[1])
-    found[1] = clean
+    found[1] = _clean_verdict(servers.warehouse, ends, settings, found[1], expected, there)
     seconds = time.monotonic() - started
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
 
 
-def _attempted(read: Callable[[], Side]) -> Side | str:
-    """A side, or the reason why it could not be read."""
+def _attempted(read: Callable[[], Found]) -> Found | str:
+    """What was read, or the reason why it could not be."""
     try:
         return read()
     except NotFound as error:
@@ -93,25 +105,37 @@ def _attempted(read: Callable[[], Side]) -> Side | str:
         return f"the warehouse answered: {str(error)[:300]}"
 
 
-def _raw_side(client: bigquery.Client, ends: _Ends, settings: Settings) -> Side:
-    """The raw table's checksums, after a look at whether its columns are those of the mapping."""
-    there = {
-        field.name: field.field_type
-        for field in client.get_table(
-            f"{client.project}.{settings.warehouse.raw_dataset}.{ends.mapped.warehouse_name}"
-        ).schema
-    }
-    wanted = {item.warehouse_name for item in ends.fields}
-    if there.keys() != wanted:
-        odd = sorted(there.keys() ^ wanted)
-        raise _Columns(f"the columns of the raw table are not the mapping's: {', '.join(odd[:5])}")
-    key, values = _google_columns(ends)
-    return google_side(client, ends.raw, key, values, ends.buckets)
+def _warehouse_sides(
+    client: bigquery.Client, ends: _Ends, settings: Settings
+) -> tuple[Side | str, Side | str, Side | str]:
+    """The checksums of the raw table, of what its rules make of it, and of the clean table.
 
+    Where there are no rules the clean table is a copy of the raw one and is encoded as that. Tables of the same
+    columns are read by one job; where that fails, one at a time, so that the one at fault is known.
+    """
+    names = [item.warehouse_name for item in ends.fields]
+    raw_path = f"{client.project}.{settings.warehouse.raw_dataset}.{ends.mapped.warehouse_name}"
+    odd = _attempted(lambda: {field.name for field in client.get_table(raw_path).schema} ^ set(names))
+    if odd:
+        why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
+        return why, why, why
 
-class _Columns(WorkbookError):
-    def __init__(self, found: str):
-        super().__init__(found, "Columns that are not there cannot be compared.", "Load the warehouse again.")
+    def alone(source: str, columns: tuple[list[str], list[str]]) -> Side | str:
+        found = _attempted(lambda: google_sides(client, [source], names, *columns, ends.buckets))
+        return found if isinstance(found, str) else found[0]
+
+    def read(sources: list[str], columns: tuple[list[str], list[str]]) -> list[Side | str]:
+        one_job = _attempted(lambda: google_sides(client, sources, names, *columns, ends.buckets))
+        if not isinstance(one_job, str):
+            return list(one_job)
+        return [alone(source, columns) for source in sources]
+
+    if ends.plain:
+        raw, clean = read([ends.raw, ends.clean], _google_columns(ends))
+        return raw, raw, clean
+    (raw,) = read([ends.raw], _google_columns(ends))
+    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends))
+    return raw, expected, clean
 
 
 def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
@@ -198,14 +222,12 @@ def _tolerance(hop: str, side: Side) -> str:
     )
 
 
-def _clean_verdict(client: bigquery.Client, ends: _Ends, settings: Settings, raw: TableVerdict) -> TableVerdict:
-    """The verdict of the hop into the warehouse, after the clean table was computed again from the raw one."""
+def _clean_verdict(
+    client: bigquery.Client, ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
+) -> TableVerdict:
+    """The verdict of the hop into the warehouse, after the clean table was set against its rules over the raw one."""
     if raw.verdict != "same":
         return raw
-    key, values, names, places = _clean_columns(ends)
-    expected = f"({clean_select(ends.mapped, ends.raw)})"
-    one = _attempted(lambda: google_side(client, expected, key, values, ends.buckets))
-    other = _attempted(lambda: google_side(client, ends.clean, key, values, ends.buckets))
     ruled = {column.name: "tolerated" for column in ends.mapped.columns if column.clean}
     states = {**raw.columns, **ruled}
     if isinstance(one, str) or isinstance(other, str):
@@ -215,22 +237,25 @@ def _clean_verdict(client: bigquery.Client, ends: _Ends, settings: Settings, raw
     chosen = differing(one.buckets["shared"], other.buckets["shared"])
     if not chosen:
         return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends)))))
-    found = [rowwise.google_rows(client, place, key, values, ends.buckets, chosen) for place in (expected, ends.clean)]
-    located = rowwise.compare(names, places, found[0], found[1], settings.validate_.samples)
+    key, values = _google_columns(ends) if ends.plain else _clean_columns(ends)
+    found = [
+        rowwise.google_rows(client, place, key, values, ends.buckets, chosen) for place in (ends.expected, ends.clean)
+    ]
+    names = [column.name for column in ends.mapped.columns]
+    located = rowwise.compare(names, ends.table.key, found[0], found[1], settings.validate_.samples)
     judged = _different(raw, states, located)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )
 
 
-def _clean_columns(ends: _Ends) -> tuple[list[str], list[str], list[str], Sequence[str]]:
-    """The encoded columns of the clean table: those of the key, all, their source names, and the key's names."""
+def _clean_columns(ends: _Ends) -> tuple[list[str], list[str]]:
+    """The encoded columns of the clean table: those of the key, and all."""
     values = [
         google_value(column.warehouse_name, CLEAN_CANONICAL[clean_type(column)]) for column in ends.mapped.columns
     ]
-    names = [column.name for column in ends.mapped.columns]
-    keyed = [value for value, name in zip(values, names, strict=True) if name in ends.table.key]
-    return keyed or values, values, names, ends.table.key
+    keyed = [value for value, column in zip(values, ends.mapped.columns, strict=True) if column.name in ends.table.key]
+    return keyed or values, values
 
 
 def _cleaned(ends: _Ends) -> str:

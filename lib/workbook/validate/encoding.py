@@ -56,15 +56,18 @@ def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
 
 
 def google_value(name: str, canonical: str, free: bool = False) -> str:
-    """The encoded text of a warehouse column, given its canonical expression with {c}."""
+    """The encoded text of a warehouse column, given its canonical expression with {c}: two arguments of a CONCAT.
+
+    Flat, because the emulator takes its time for each level of a statement.
+    """
     text = canonical.replace("{c}", quote_bigquery(name))
     if free:
-        return f"IFNULL(CONCAT('=', CAST(BYTE_LENGTH({text}) AS STRING), ':', {text}, ';'), '~;')"
-    return f"IFNULL(CONCAT({text}, ';'), '~;')"
+        return f"IFNULL(CONCAT('=', CAST(BYTE_LENGTH({text}) AS STRING), ':', {text}), '~'), ';'"
+    return f"IFNULL({text}, '~'), ';'"
 
 
 def google_hash(values: Sequence[str]) -> str:
-    """The SHA-256 of encoded columns in GoogleSQL, in hexadecimal; its first 32 digits count."""
+    """The SHA-256 of encoded columns (of google_value) in GoogleSQL, in hexadecimal; its first 32 digits count."""
     return f"TO_HEX(SHA256(CONCAT({', '.join(values)})))"
 
 

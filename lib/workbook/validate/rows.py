@@ -9,8 +9,8 @@ from google.cloud import bigquery
 
 from workbook.names import mysql_path
 from workbook.servers import Session
-from workbook.validate.encoding import Field, Kind, google_hash, mysql_hash, mysql_value
-from workbook.validate.sums import key_fields
+from workbook.validate.encoding import Field, Kind, mysql_hash, mysql_value
+from workbook.validate.sums import google_bucket, key_fields
 
 # More rows than this are not looked at one by one; the counts then say "at least".
 MOST_ROWS = 100_000
@@ -55,8 +55,8 @@ def google_rows(
     client: bigquery.Client, source: str, key: Sequence[str], values: Sequence[str], buckets: int, chosen: Sequence[int]
 ) -> list[Encoded]:
     """The encoded columns of the rows in the chosen buckets of a warehouse table or query."""
-    named = ", ".join(f"{value} AS c{number}" for number, value in enumerate(values))
-    bucket = f"MOD(CAST(CONCAT('0x', SUBSTR({google_hash(key)}, 1, 8)) AS INT64), {buckets})"
+    named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(values))
+    bucket = google_bucket(key, buckets)
     found = client.query(
         f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))}) LIMIT {MOST_ROWS + 1}"
     ).result()

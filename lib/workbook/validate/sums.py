@@ -11,7 +11,7 @@ from google.cloud import bigquery
 
 from workbook.bulk.chunks import Chunk
 from workbook.errors import TerminalError
-from workbook.names import mysql_path, quote_mysql, with_values
+from workbook.names import mysql_path, quote_bigquery, quote_mysql, with_values
 from workbook.servers import Session
 from workbook.validate.encoding import PIECES, Field, Kind, google_hash, mysql_hash, same_for_both
 
@@ -99,35 +99,48 @@ def mysql_side(
     return Side(rows, totals, losses)
 
 
-def google_inner(source: str, key: Sequence[str], values: Sequence[str], buckets: int) -> str:
-    """The rows of a warehouse table or query as bucket and hash; `key` and `values` are encoded columns."""
-    return (
-        f"SELECT MOD(CAST(CONCAT('0x', SUBSTR({google_hash(key)}, 1, 8)) AS INT64), {buckets}) AS bucket,"
-        f" {google_hash(values)} AS h FROM {source}"
+def google_bucket(key: Sequence[str], buckets: int) -> str:
+    """The bucket of a row of the warehouse, by the hash of its encoded key."""
+    return "0" if buckets == 1 else f"MOD(CAST(CONCAT('0x', SUBSTR({google_hash(key)}, 1, 8)) AS INT64), {buckets})"
+
+
+def google_sides(
+    client: bigquery.Client,
+    sources: Sequence[str],
+    columns: Sequence[str],
+    key: Sequence[str],
+    values: Sequence[str],
+    buckets: int,
+) -> list[Side]:
+    """The checksums of warehouse tables, or of queries in parentheses, that have the same `columns`: one job for all.
+
+    `key` and `values` are encoded columns (encoding.google_value). Raises TerminalError where a row has no hash.
+    """
+    side = "side"
+    while side in {name.lower() for name in columns}:
+        side += "_"
+    listed = ", ".join(quote_bigquery(name) for name in columns)
+    rows = " UNION ALL ".join(
+        f"SELECT {number} AS {side}, {listed} FROM {source}" for number, source in enumerate(sources)
     )
-
-
-def google_side(client: bigquery.Client, source: str, key: Sequence[str], values: Sequence[str], buckets: int) -> Side:
-    """The checksums of a warehouse table, or of a query in parentheses, in one job."""
     pieces = ", ".join(
         f"SUM(CAST(CONCAT('0x', SUBSTR(h, {1 + 8 * piece}, 8)) AS INT64)) AS p{piece}" for piece in range(PIECES)
     )
-    statement = (
-        f"SELECT bucket, COUNT(*) AS n, COUNT(h) AS n_h, {pieces} FROM ({google_inner(source, key, values, buckets)})"
-        " GROUP BY bucket"
-    )
-    totals: dict[int, Sums] = {}
-    rows = 0
-    for row in client.query(statement).result():
+    found = client.query(
+        f"SELECT {side} AS side, bucket, COUNT(*) AS n, COUNT(h) AS n_h, {pieces} FROM"
+        f" (SELECT {side}, {google_bucket(key, buckets)} AS bucket, {google_hash(values)} AS h FROM ({rows}))"
+        f" GROUP BY {side}, bucket"
+    ).result()
+    totals: list[dict[int, Sums]] = [{} for _ in sources]
+    for row in found:
         if row["n"] != row["n_h"]:
             raise TerminalError(
-                f"{row['n'] - row['n_h']} rows of {source[:200]} have no hash.",
+                f"{row['n'] - row['n_h']} rows of {sources[row['side']][:200]} have no hash.",
                 "What is not hashed is not compared.",
                 "Look for values that the warehouse cannot encode, then validate again.",
             )
-        totals[int(row["bucket"])] = (int(row["n"]), *(int(row[f"p{piece}"]) for piece in range(PIECES)))
-        rows += int(row["n"])
-    return Side(rows, {"shared": totals})
+        totals[row["side"]][int(row["bucket"])] = (int(row["n"]), *(int(row[f"p{piece}"]) for piece in range(PIECES)))
+    return [Side(sum(sums[0] for sums in of_side.values()), {"shared": of_side}) for of_side in totals]
 
 
 def differing(one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
