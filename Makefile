@@ -28,8 +28,7 @@ test: $(VENV)/ready   ## every test, on real servers
 	@.ci/test
 
 lab: $(VENV)/ready    ## the sandbox up and JupyterLab open on the notebooks, ready to run by hand
-	@$(BIN)/workbook sandbox up
-	@$(BIN)/jupyter lab --notebook-dir=$(CURDIR) notebooks/01_profile.ipynb; status=$$?; $(BIN)/workbook sandbox down; exit $$status
+	@.ci/lab
 
 clean:           ## stop the sandbox; remove what was made, but for the reports
 	@if test -x $(BIN)/workbook; then $(BIN)/workbook sandbox down; fi

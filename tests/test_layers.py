@@ -23,7 +23,7 @@ LEVELS = [
     {"validate"},
     {"site"},
     {"phases", "sandbox"},
-    {"cli"},
+    {"cli", "documentation"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

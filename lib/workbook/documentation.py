@@ -1,0 +1,88 @@
+"""The tables of params/README.md, written from the code's own tables: `python -m workbook.documentation` brings them up to date."""
+
+import re
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from workbook import errors
+from workbook.assess import checks
+from workbook.mapping import cleaning
+from workbook.mapping import types as type_map
+from workbook.params import CHECKOUT, Settings
+from workbook.profile import personal
+
+README = CHECKOUT / "params" / "README.md"
+
+
+def keys() -> str:
+    """The keys of a params file as a Markdown table."""
+    lines = ["| key | type | default | what it is |", "| --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        if name == "folder":
+            continue
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            for inner, its in section.model_fields.items():
+                lines.append(_row(f"{field.alias or name}.{inner}", its))
+        else:
+            lines.append(_row(field.alias or name, field))
+    return "\n".join(lines)
+
+
+def error_tree() -> str:
+    """The errors with their exit status, from their module's docstring."""
+    return "```\n" + (errors.__doc__ or "").split("\n\n", 1)[1].strip() + "\n```"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "keys": keys,
+    "types": type_map.markdown,
+    "cleaning": cleaning.markdown,
+    "checks": checks.markdown,
+    "personal": personal.markdown,
+    "errors": error_tree,
+}
+
+
+def written(text: str) -> str:
+    """`text` with the part between each pair of marks replaced by its table."""
+    for name, table in TABLES.items():
+        mark = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.S)
+        if len(mark.findall(text)) != 1:
+            raise ValueError(f"params/README.md needs one pair of marks for {name}")
+        before, after = mark.split(text)
+        text = f"{before}<!-- {name} -->\n{table()}\n<!-- /{name} -->{after}"
+    return text
+
+
+def write(path: Path = README) -> None:
+    """Bring the tables of the README up to date."""
+    path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _row(name: str, field: Any) -> str:
+    default = "required" if field.default is PydanticUndefined else f"`{field.default}`"
+    if field.default is None:
+        default = "none"
+    return f"| `{name}` | {_kind(field.annotation)} | {default} | {field.description or ''} |"
+
+
+def _kind(annotation: Any) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return _kind(next(kind for kind in inner if kind is not type(None)))
+    if origin is tuple:
+        return "list of text"
+    return {str: "text", int: "number", bool: "true or false", float: "number"}.get(annotation, str(annotation))
+
+
+if __name__ == "__main__":
+    write()
