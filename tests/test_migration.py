@@ -212,12 +212,12 @@ def test_by_papermill_alone_and_with_a_bulk_load_killed_at_random_moments_the_co
             start_new_session=True,
         )
         deadline = time.monotonic() + 60
-        # From the moment the load has its ledger on the target, anywhere in it.
-        ledger = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '_workbook'"
-        while not migration.scratch.execute_target_root(ledger)[0][0] and process.poll() is None:
+        # From the moment the workers are connected, anywhere in the load.
+        connected = "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_USER = 'admin'"
+        while migration.scratch.execute_target_root(connected)[0][0] < 2 and process.poll() is None:
             assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(chooser.uniform(0.0, 3.0))
+            time.sleep(0.02)
+        time.sleep(chooser.uniform(0.0, 1.0))
         # The kernel and its workers are killed with their parent, as by the out-of-memory killer or a power cut.
         os.killpg(process.pid, signal.SIGKILL)
         for path in Path("/proc").glob("[0-9]*"):

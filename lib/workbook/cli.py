@@ -191,9 +191,9 @@ def _say(text: str) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """The entry point: errors in three parts on standard error, and the documented exit status."""
     try:
-        app(arguments, standalone_mode=False) if arguments is not None else app(standalone_mode=False)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
+        # Outside its own standalone mode the framework returns the exit status that a command raised.
+        status = app(arguments, standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except WorkbookError as error:
         _say(f"{error}")
         sys.exit(error.exit_status)
