@@ -50,6 +50,7 @@ border-radius:10px;background:var(--wb-surface);min-width:0}
 font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .wb .wb-box dd.wb-mark{font-size:1em;font-weight:500;letter-spacing:0;padding-top:.2rem}
 .wb .wb-box dd+dd.wb-mark{margin-top:auto}
+.wb .wb-box dd.wb-long{font-size:1.05em;letter-spacing:0}
 .wb .wb-scroll{overflow-x:auto;max-width:100%;border:1px solid var(--wb-line);border-radius:10px}
 .wb .wb-scroll:focus-visible,.wb pre.wb-code:focus-visible{outline:2px solid var(--wb-accent);outline-offset:2px}
 .wb table.wb-table{border-collapse:separate;border-spacing:0;width:100%;margin:0;border:0;font-size:.95em;
@@ -213,7 +214,10 @@ def boxes(*items: tuple[object, ...]) -> Html:
     drawn = []
     for label, value, *verdict in items:
         mark = f'<dd class="wb-mark">{bare(badge(verdict[0]))}</dd>' if verdict and verdict[0] is not None else ""
-        drawn.append(f'<div class="wb-box"><dt>{escape(label)}</dt><dd>{escape(value, limit=120)}</dd>{mark}</div>')
+        # A long value in the type of a figure would break in the middle of its words.
+        size = ' class="wb-long"' if not isinstance(value, Html) and len(str(value)) > 12 else ""
+        shown = escape(value, limit=120)
+        drawn.append(f'<div class="wb-box"><dt>{escape(label)}</dt><dd{size}>{shown}</dd>{mark}</div>')
     return _whole(f'<dl class="wb-boxes">{"".join(drawn)}</dl>')
 
 

@@ -237,6 +237,12 @@ def override(text: str) -> tuple[str, Any]:
             "It cannot be laid over the params.",
             "Write for example --set bulk.workers=4.",
         )
+    if re.search(r"://[^/\s:@]+:[^/\s]+@", value):
+        raise UsageError(
+            f"--set {key.strip()} holds a password.",
+            "It would stand in the shell's history, in the process list and in the executed notebooks.",
+            "Leave it out of the URL and give it as a reference: env:NAME, file:PATH or secret-manager:….",
+        )
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:

@@ -130,8 +130,13 @@ def copy_chunk(
                 thread.join()
                 feed.raise_failure()
                 _check(cursor, chunk, feed, loaded, warnings)
-                if done is not None:
-                    cursor.execute(done, (feed.rows, feed.bytes))
+                if done is not None and cursor.execute(done, (feed.rows, feed.bytes)) != 1:
+                    # A worker whose parent was killed may have finished its last chunk after all.
+                    raise TerminalError(
+                        f"{chunk} was loaded by another worker meanwhile.",
+                        "Its rows would be there twice, so this copy of them is not committed.",
+                        "Run the phase again: it goes on with the chunks that are missing.",
+                    )
             target.commit()
         except BaseException:
             with contextlib.suppress(pymysql.MySQLError, OSError):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from workbook.bulk.chunks import Chunk
@@ -57,13 +58,15 @@ class ChunkLedger:
             session.execute(f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')", (json.dumps(snapshot.asdict()),))
 
     def plan(self, chunks: Sequence[Chunk]) -> None:
-        """Note the chunks that are to be loaded, before the first of their rows."""
+        """Note all chunks of a table, or none: a table that is known is known whole."""
         with self._target.session() as session:
+            session.execute("START TRANSACTION")
             for chunk in chunks:
                 session.execute(
                     f"INSERT INTO {self.chunks} (source_database, source_table, number, bounds) VALUES (%s, %s, %s, %s)",
                     (*chunk.path, chunk.number, json.dumps(_bounds(chunk))),
                 )
+            session.execute("COMMIT")
 
     def done(self, chunk: Chunk) -> str:
         """The statement that notes a chunk as loaded; it takes rows and bytes, and runs in the rows' transaction."""
@@ -71,6 +74,7 @@ class ChunkLedger:
         return (
             f"UPDATE {self.chunks} SET loaded_rows = %s, loaded_bytes = %s, loaded_at = UTC_TIMESTAMP(3)"
             f" WHERE source_database = {database} AND source_table = {table} AND number = {chunk.number}"
+            " AND loaded_rows IS NULL"
         )
 
     def planned(self) -> dict[tuple[str, str], list[tuple[Chunk, bool, int]]]:
@@ -110,7 +114,7 @@ def _key(values: list[Any] | None) -> tuple[Any, ...] | None:
     return tuple(
         bytes.fromhex(value["bytes"])
         if isinstance(value, dict) and "bytes" in value
-        else value["text"]
+        else Decimal(value["text"])
         if isinstance(value, dict)
         else value
         for value in values

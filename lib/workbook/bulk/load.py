@@ -37,16 +37,17 @@ def load(
     are replaced.
     """
     tables = [catalog.table[item.database, item.name] for item in mapping.in_scope]
-    for table in tables:
-        name = mysql_path(*table.path)
-        journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
     ledger = ChunkLedger(target, settings.environment)
-    ledger.create(journal)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
     workers = Workers(source, target, settings.bulk.workers)
     try:
         deferred = defer_hindrances(source, target, catalog, mapping, owned)
+        # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
+        for table in tables:
+            name = mysql_path(*table.path)
+            journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
+        ledger.create(journal)
         snapshot = take(source, workers.open_transactions)
         resumed, why = _resumable(ledger, snapshot)
         if not resumed:

@@ -43,14 +43,20 @@ def take(source: Server, open_transactions: Callable[[], None], tries: int = 20)
         else:
             try:
                 open_transactions()
-                return _noted(session, "under a global read lock")
+                return _noted(session, "under a global read lock", position(session))
             finally:
                 session.execute("UNLOCK TABLES")
         for attempt in range(tries):
             before = position(session)
+            if before[0] is None and not before[2]:
+                raise Refused(
+                    f"The account {source.user!r} sees neither the binlog position nor the GTID set of the source.",
+                    "Without them nothing proves that the source stood still while the snapshot was taken.",
+                    f"Grant RELOAD or REPLICATION CLIENT to {source.user!r}, then run again.",
+                )
             open_transactions()
             if before == position(session):
-                return _noted(session, f"without a lock, at attempt {attempt + 1}")
+                return _noted(session, f"without a lock, at attempt {attempt + 1}", before)
             time.sleep(0.05)
     raise Refused(
         f"The source {source.host}:{source.port} changed during each of {tries} attempts to take a consistent picture.",
@@ -72,8 +78,8 @@ def position(session: Session) -> tuple[str | None, int | None, str]:
     return None, None, gtids
 
 
-def _noted(session: Session, how: str) -> Snapshot:
-    file, place, gtids = position(session)
+def _noted(session: Session, how: str, at: tuple[str | None, int | None, str]) -> Snapshot:
+    file, place, gtids = at
     return Snapshot(file, place, gtids, str(session.scalar("SELECT UTC_TIMESTAMP(6)")), how)
 
 

@@ -83,11 +83,16 @@ class Phase:
         return mapping_file(self.settings, self.ledger)
 
     def keep_mapping(self, text: str) -> Path:
-        """Write a generated or merged mapping beside the run and make it the one in force; its path."""
+        """Write a generated or merged mapping beside the run and make it the one in force; its path.
+
+        The one in force lies beside the ledger too, so that removing an old run does not take it away.
+        """
         path = self.run_dir / "mapping.yaml"
         path.write_text(text, encoding="utf-8")
         if self.settings.mapping_path is None:
-            self.ledger.note("mapping", str(path))
+            kept = reports_folder() / f"{self.settings.environment}.mapping.yaml"
+            kept.write_text(text, encoding="utf-8")
+            self.ledger.note("mapping", str(kept))
         return path
 
     @property
@@ -129,7 +134,9 @@ class Phase:
                 "What follows would build on something that is not right.",
                 f"Read the findings above; they are also in {path.name} of the run.",
             )
-        return faces.stack(faces.boxes(("Phase", self.kind.name), ("Verdict", verdict, verdict), ("Result", path.name)))
+        return faces.stack(
+            faces.boxes(("Phase", self.kind.name), ("Verdict", faces.badge(verdict)), ("Result", path.name))
+        )
 
     def _fingerprint(self) -> dict[str, Any]:
         """The state, by server, of what this phase writes to: its restore point before, its mark after."""

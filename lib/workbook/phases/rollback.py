@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from workbook import plan
 from workbook.bulk.defer import restore_hindrances
 from workbook.bulk.ledger import SCHEMA
-from workbook.catalog import read_catalog
+from workbook.catalog import Catalog, read_catalog
 from workbook.errors import UsageError, VerdictFailed
+from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import load_mapping
 from workbook.names import mysql_string, quote_mysql
 from workbook.params import Settings
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
-from workbook.phases.ledger import Done, Ledger
+from workbook.phases.ledger import Done, Ledger, reports_folder
 from workbook.phases.order import PHASES, START, phase_named
+from workbook.phases.run import only_one
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 
 
@@ -34,6 +36,11 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
     the one noted at the end of `to`: VerdictFailed names each object that is not as it was. Raises UsageError for a
     phase that was never done in this environment.
     """
+    with only_one(reports_folder(), settings.environment):
+        return _roll_back(settings, to, say)
+
+
+def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> RolledBack:
     ledger = Ledger(settings.environment)
     done = ledger.phases()
     finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
@@ -50,38 +57,43 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
             "There is no state at its end to go back to.",
             f"Name one of: {', '.join([START, *finished])}.",
         )
-    expected = {server: _expected(server, number, done) for server in ("target", "warehouse")}
-    target, warehouse = connect_target(settings), connect_warehouse(settings)
+    states = {server: _expected(server, number, done) for server in ("target", "warehouse")}
+    source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
+    undoing = [phase for phase in reversed(PHASES) if phase.number > number and phase.name in done]
+    restored: tuple[Catalog, MappingInForce] | None = None
+    if "bulk_load" in [phase.name for phase in undoing] and number >= phase_named("schema").number:
+        # Read before anything is undone: what cannot be read must not leave the tables without their indexes.
+        catalog = read_catalog(source, settings.source.databases)
+        emulated = settings.warehouse.endpoint is not None
+        restored = catalog, load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated)
     undone, statements = [], 0
-    for phase in reversed(PHASES):
-        if phase.number <= number or phase.name not in done:
-            continue
+    for phase in undoing:
         say(f"Undoing {phase.name}")
         for statement in ledger.to_undo(phase.name, "warehouse"):
             warehouse.query(statement).result()
             statements += 1
-        on_target = ledger.to_undo(phase.name, "target")
-        statements += plan.undo(on_target, target)
-        if phase.name == "bulk_load" and number >= phase_named("schema").number:
-            source = connect_source(settings)
-            catalog = read_catalog(source, settings.source.databases)
-            mapping = load_mapping(
-                mapping_file(settings, ledger), catalog, emulated=settings.warehouse.endpoint is not None
-            )
-            restore_hindrances(source, target, catalog, mapping, ledger.owned())
+        statements += plan.undo(ledger.to_undo(phase.name, "target"), target)
+        if phase.name == "bulk_load" and restored is not None:
+            restore_hindrances(source, target, *restored, ledger.owned())
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
     _drop_own_schema(target)
     say("Proving the state")
     wrong = []
-    if expected["target"] is not None:
-        wrong += differences(expected["target"], target_fingerprint(target))
-    if expected["warehouse"] is not None:
-        wrong += differences(expected["warehouse"], warehouse_fingerprint(warehouse, settings))
+    for server, (written, state) in states.items():
+        if not written:
+            continue
+        if state is None:
+            wrong.append(f"the state of the {server} at the end of {to} was never noted")
+        elif server == "target":
+            wrong += differences(state, target_fingerprint(target))
+        else:
+            wrong += differences(state, warehouse_fingerprint(warehouse, settings))
     if wrong:
         raise VerdictFailed(
-            f"After the rollback to {to}, {len(wrong)} objects are not as they were: {'; '.join(wrong[:5])}.",
-            "Someone else may have changed them since, or the rollback is not complete.",
+            f"After the rollback to {to}, the state is not proven to be as it was: {'; '.join(wrong[:5])}"
+            + (f"; and {len(wrong) - 5} more." if len(wrong) > 5 else "."),
+            "Someone else may have changed it since, or the rollback is not complete.",
             "Look at the objects named; what the workbook had made is gone.",
         )
     return RolledBack(to, tuple(undone), statements)
@@ -96,14 +108,16 @@ def _drop_own_schema(target: Server) -> None:
         target.execute(f"DROP DATABASE {quote_mysql(SCHEMA)}")
 
 
-def _expected(server: str, number: int, done: Mapping[str, Done]) -> dict[str, str] | None:
-    """The fingerprint of a server at the end of phase `number`; None where no phase has written to it.
+def _expected(server: str, number: int, done: Mapping[str, Done]) -> tuple[bool, dict[str, str] | None]:
+    """Whether any phase has written to the server, and its fingerprint at the end of phase `number` (None: not noted).
 
-    That is what the last phase up to there left behind, or else what the first one after it found.
+    That is what the first writer after it found when it first ran; where there is none, what the last writer up to it
+    left behind. A phase that runs again over a whole copy leaves more behind than its own work.
     """
     writers = [phase for phase in PHASES if phase.name in done and getattr(phase, f"writes_{server}")]
-    earlier = [phase for phase in writers if phase.number <= number]
     later = [phase for phase in writers if phase.number > number]
-    if earlier:
-        return (done[earlier[-1].name].after or {}).get(server)
-    return (done[later[0].name].before or {}).get(server) if later else None
+    if later:
+        return True, (done[later[0].name].before or {}).get(server)
+    if writers:
+        return True, (done[writers[-1].name].after or {}).get(server)
+    return False, None

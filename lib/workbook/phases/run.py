@@ -48,14 +48,16 @@ def run(
     """
     kinds = sorted({phase_named(name) for name in names}, key=lambda kind: kind.number) if names else list(PHASES)
     reports = reports_folder()
-    with _only_one(reports, settings.environment):
+    with only_one(reports, settings.environment):
         _check(settings, kinds, reports)
         record = RunRecord.start(settings, reports, kinds)
         try:
             status = _run_phases(record, kinds, params_file, overrides, say)
             site.build_index(reports)
         except OSError as error:
-            shutil.rmtree(record.folder, ignore_errors=True)
+            # What a phase has done stays on record; a folder in which none has ended is taken away.
+            if all(entry["status"] == "pending" for entry in record.content["phases"]):
+                shutil.rmtree(record.folder, ignore_errors=True)
             raise unwritable(reports, error) from None
     say(f"{record.content['status']}: {reports / record.folder.name}")
     return status
@@ -189,7 +191,7 @@ def _reach_warehouse(settings: Settings) -> None:
 
 
 @contextmanager
-def _only_one(reports: Path, environment: str) -> Iterator[None]:
+def only_one(reports: Path, environment: str) -> Iterator[None]:
     """Hold the lock of an environment; a run that meets another one is refused."""
     try:
         reports.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,8 @@ from workbook.names import mysql_string
 from workbook.sandbox.binaries import Server, find_server
 
 PROJECT = "local-project"
+# Only a folder that holds this file is ever removed.
+_MARK, _MARK_TEXT = ".workbook-sandbox", "made and removed by workbook sandbox\n"
 # What Cloud SQL shows of itself: https://cloud.google.com/sql/docs/mysql/flags and facts on the product's defaults.
 _CLOUD_SQL = [
     "--partial-revokes=ON",
@@ -91,9 +93,10 @@ def up(folder: Path, *, scale: float = 1.0, sample: bool = True, say: Callable[[
 
 def down(folder: Path) -> int:
     """Stop what the sandbox in `folder` started, by process id, and remove the folder; the number of processes stopped."""
-    if not (folder / "sandbox").exists():
+    mark = folder / _MARK
+    if not mark.is_file() or mark.read_text() != _MARK_TEXT:
         return 0
-    processes = [json.loads(line) for line in _lines(folder / "processes.jsonl")]
+    processes = _processes(folder)
     running = [process for process in processes if _alive(process)]
     for process in running:
         with contextlib.suppress(ProcessLookupError):
@@ -115,7 +118,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 def status(folder: Path) -> list[dict[str, Any]]:
     """Each process of the sandbox: name, pid and whether it is alive."""
-    processes = [json.loads(line) for line in _lines(folder / "processes.jsonl")]
+    processes = _processes(folder)
     return [{"name": process["name"], "pid": process["pid"], "alive": _alive(process)} for process in processes]
 
 
@@ -168,7 +171,7 @@ def _start(folder: Path, scale: float, sample: bool, say: Callable[[str], None])
             say(f"Sandbox: {sum(rows.values()):,} rows in {len(rows)} tables")
         state["warehouse"] = {"project": PROJECT, "endpoint": warehouse.result()}
         state["pubsub"] = {"endpoint": pubsub.result()}
-    state["processes"] = [json.loads(line) for line in _lines(folder / "processes.jsonl")]
+    state["processes"] = _processes(folder)
     state["params"] = str(_write_params(folder, state, ports, admin))
     _write_private(folder / "state.json", json.dumps(state, indent=1))
     say(f"Sandbox: up in {time.monotonic() - started:.0f} s, in {folder}")
@@ -185,7 +188,7 @@ def _claim(folder: Path) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    (folder / "sandbox").touch()
+    (folder / _MARK).write_text(_MARK_TEXT)
 
 
 def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: list[str]) -> dict[str, Any]:
@@ -414,8 +417,14 @@ def _url(user: str, password: str, port: int) -> str:
     return f"mysql://{user}:{password}@127.0.0.1:{port}"
 
 
-def _lines(path: Path) -> list[str]:
+def _processes(folder: Path) -> list[dict[str, Any]]:
+    """The processes noted in `folder`; a line that a crash left half-written is passed over."""
+    found = []
     try:
-        return path.read_text().splitlines()
+        lines = (folder / "processes.jsonl").read_text().splitlines()
     except OSError:
         return []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found

@@ -1,7 +1,7 @@
 """The content of one table on all three servers: one checksum query each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from workbook.validate import rows as rowwise
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
 from workbook.validate.result import TableVerdict
 from workbook.validate.rows import Located
-from workbook.validate.sums import Side, bucket_count, differing, google_sides, mysql_side
+from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
 
 Found = TypeVar("Found")
 # A chunk of a checksum query: some seconds of one core.
@@ -173,21 +173,44 @@ def _hop(
         return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
     source, target, client = readers
     key, values = _google_columns(ends)
+    looked = _looked_at(chosen, one.buckets[kind], other.buckets[kind])
 
     def read(side: str) -> list[rowwise.Encoded]:
         if side == "warehouse":
-            return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, chosen)
+            return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, looked)
         session = source if side == "source" else target
-        return rowwise.mysql_rows(session, ends.table.path, ends.fields, ends.buckets, chosen, kind)
+        return rowwise.mysql_rows(session, ends.table.path, ends.fields, ends.buckets, looked, kind)
 
-    located = rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
-    return _different(base, states, located)
+    located = _attempted(
+        lambda: rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
+    )
+    return _located(base, states, located, looked == chosen)
 
 
-def _different(base: TableVerdict, states: dict[str, str], located: Located) -> TableVerdict:
+def _looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
+    """The differing buckets that are looked at row by row: whole ones, the same on both sides, until they hold many rows."""
+    looked: list[int] = []
+    rows = 0
+    for bucket in chosen:
+        rows += max(sums.get(bucket, (0,))[0] for sums in (one, other))
+        if looked and rows > rowwise.MOST_ROWS:
+            break
+        looked.append(bucket)
+    return looked
+
+
+def _located(base: TableVerdict, states: dict[str, str], located: Located | str, whole: bool) -> TableVerdict:
+    """A verdict of `different`, also where the rows could not be looked at one by one: the checksums differ all the same."""
+    if isinstance(located, str):
+        why = f"the checksums differ; the rows could not be looked at: {located}"
+        return replace(base, verdict="different", columns=dict.fromkeys(states, "sampled"), why=why)
+    return _different(base, states, located, whole)
+
+
+def _different(base: TableVerdict, states: dict[str, str], located: Located, whole: bool) -> TableVerdict:
     """A verdict of `different` with the columns that changed; the others are as proven as the look was whole."""
     columns = {
-        name: "different" if name in located.columns else state if located.whole else "sampled"
+        name: "different" if name in located.columns else state if whole else "sampled"
         for name, state in states.items()
     }
     total = max((base.rows_source or 0), (base.rows_target or 0)) + min(located.missing, located.extra)
@@ -201,9 +224,7 @@ def _different(base: TableVerdict, states: dict[str, str], located: Located) -> 
         changed=located.changed,
         samples=located.rows,
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
-        why=""
-        if located.whole
-        else f"only the first {rowwise.MOST_ROWS:,} rows of the differing buckets were looked at one by one",
+        why="" if whole else "at least: too many rows differ to look at each of them",
     )
 
 
@@ -236,14 +257,22 @@ def _clean_verdict(
         return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=0.0)
     chosen = differing(one.buckets["shared"], other.buckets["shared"])
     if not chosen:
-        return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends)))))
+        aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
+        set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
+        return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
     key, values = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    found = [
-        rowwise.google_rows(client, place, key, values, ends.buckets, chosen) for place in (ends.expected, ends.clean)
-    ]
+    looked = _looked_at(chosen, one.buckets["shared"], other.buckets["shared"])
     names = [column.name for column in ends.mapped.columns]
-    located = rowwise.compare(names, ends.table.key, found[0], found[1], settings.validate_.samples)
-    judged = _different(raw, states, located)
+
+    def read(place: str) -> list[rowwise.Encoded]:
+        return rowwise.google_rows(client, place, key, values, ends.buckets, looked)
+
+    located = _attempted(
+        lambda: rowwise.compare(
+            names, ends.table.key, read(ends.expected), read(ends.clean), settings.validate_.samples
+        )
+    )
+    judged = _located(raw, states, located, looked == chosen)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )

@@ -15,6 +15,9 @@ from workbook.mapping.types import TypeRule, rule_named
 from workbook.names import quote_bigquery, quote_mysql
 
 Kind = Literal["exact", "shared"]
+# Between these and Unicode every byte has its own way there and back. Of others (sjis, gbk, …) several byte sequences
+# become one character, so the bytes themselves are compared where both ends are MySQL. None: the column is no text.
+_LOSSLESS = {None, "ascii", "latin1", "utf8", "utf8mb3", "utf8mb4", "utf16", "utf16le", "utf32", "ucs2", "binary"}
 PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
 
 
@@ -26,6 +29,7 @@ class Field:
     warehouse_name: str
     rule: TypeRule
     key: bool
+    charset: str | None = None
 
 
 def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
@@ -36,6 +40,7 @@ def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
             warehouse_name=column.warehouse_name,
             rule=rule_named(column.rule, table.column[column.name]),
             key=column.name in table.key,
+            charset=table.column[column.name].charset,
         )
         for column in mapped.columns
     )
@@ -43,7 +48,10 @@ def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
 
 def mysql_value(field: Field, kind: Kind) -> str:
     """The encoded bytes of a column in MySQL."""
-    text = (field.rule.exact if kind == "exact" else field.rule.shared).replace("{c}", quote_mysql(field.name))
+    text = field.rule.exact if kind == "exact" else field.rule.shared
+    if kind == "exact" and field.charset not in _LOSSLESS:
+        text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
+    text = text.replace("{c}", quote_mysql(field.name))
     if field.rule.free:
         return f"IFNULL(CONCAT('=', LENGTH({text}), ':', CAST({text} AS BINARY), ';'), '~;')"
     return f"IFNULL(CONCAT(CAST({text} AS BINARY), ';'), '~;')"
@@ -93,7 +101,7 @@ CLEAN_CANONICAL = {
 
 def lossy(field: Field) -> bool:
     """Whether MySQL can hold more in this column than the warehouse's form of it."""
-    return field.rule.exact != field.rule.shared
+    return mysql_value(field, "exact") != mysql_value(field, "shared")
 
 
 def same_for_both(chosen: Sequence[Field]) -> bool:

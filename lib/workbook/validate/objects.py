@@ -45,11 +45,12 @@ def compare_relations(
 ) -> list[RelationVerdict]:
     """Foreign keys in scope with their orphans: the target and the warehouse must have as many as the source, its baseline."""
     found = []
+    in_scope = {item.path for item in mapping.in_scope}
     for item in mapping.in_scope:
         table = catalog.table[item.path]
         for key in table.foreign_keys:
             parent = catalog.table.get((key.parent_database, key.parent_table))
-            if parent is not None and parent.path in mapping.tables:
+            if parent is not None and parent.path in in_scope:
                 found.append(_relation(source, target, warehouse, table, parent, key, mapping, settings))
     return found
 
@@ -92,9 +93,6 @@ def _google_orphans(
 ) -> str | None:
     """The same count over the raw tables; None where MySQL compares in a way that the warehouse does not (collations)."""
     child_map, parent_map = mapping.tables[table.path], mapping.tables[parent.path]
-    in_scope = {item.path for item in mapping.in_scope}
-    if parent.path not in in_scope:
-        return None
     for child in key.columns:
         column = table.column[child]
         rule = rule_named(child_map.column[child].rule, column)

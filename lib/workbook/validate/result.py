@@ -158,7 +158,7 @@ class Validation:
 
         return {
             "kind": row.kind,
-            "key": dict(row.key),
+            "key": {name: shown(value) if row.keyless else value for name, value in row.key},
             "columns": {name: {"source": shown(before), "target": shown(after)} for name, before, after in row.columns},
         }
 
@@ -170,8 +170,8 @@ class Validation:
         columns = Counter(state for table in self.tables for state in table.columns.values())
         rows = sum(table.rows_source or 0 for table in self.tables if table.hop == "source-target")
         return faces.boxes(
-            ("Verdict", self.verdict, self.verdict),
-            *((HOP_TITLES[hop], self.hop_verdict(hop), self.hop_verdict(hop)) for hop in HOPS),
+            ("Verdict", faces.badge(self.verdict)),
+            *((HOP_TITLES[hop], faces.badge(self.hop_verdict(hop))) for hop in HOPS),
             ("Rows compared", faces.human_count(rows)),
             ("Columns proven", f"{columns['proven']:,} of {sum(columns.values()):,}"),
             ("Findings", len(self.findings)),
@@ -235,7 +235,7 @@ class Validation:
                         "table": f"{table.database}.{table.table}",
                         "hop": HOP_TITLES[table.hop],
                         "kind": row.kind,
-                        "key": ", ".join(f"{name} = {value}" for name, value in row.key[:6]),
+                        "key": ", ".join(f"{name} = {value}" for name, value in list(plain["key"].items())[:6]),
                         "columns": "; ".join(
                             f"{name}: {values['source']} → {values['target']}"
                             for name, values in plain["columns"].items()

@@ -12,30 +12,33 @@ from workbook.servers import Session
 from workbook.validate.encoding import Field, Kind, mysql_hash, mysql_value
 from workbook.validate.sums import google_bucket, key_fields
 
-# More rows than this are not looked at one by one; the counts then say "at least".
+# About as many rows are looked at one by one; where more differ, the counts say "at least".
 MOST_ROWS = 100_000
 Encoded = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RowDifference:
-    """A row that differs: its key (column, canonical text), what happened, and the columns with both canonical texts."""
+    """A row that differs: its key (column, canonical text), what happened, and the columns with both canonical texts.
+
+    `keyless` where the table has no key: then `key` is the whole row, and is shown as values are.
+    """
 
     kind: str  # missing, extra or changed
     key: tuple[tuple[str, str | None], ...]
     columns: tuple[tuple[str, str | None, str | None], ...] = ()
+    keyless: bool = False
 
 
 @dataclass(frozen=True)
 class Located:
-    """The differing rows of a table on a hop. `whole` is False where only a part of them was looked at."""
+    """The differing rows of a table on a hop, among those that were looked at."""
 
     missing: int
     extra: int
     changed: int
     columns: tuple[str, ...]
     rows: tuple[RowDifference, ...]
-    whole: bool
 
 
 def mysql_rows(
@@ -46,7 +49,6 @@ def mysql_rows(
     bucket = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
     found = session.rows(
         f"SELECT {values} FROM {mysql_path(*path)} WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})"
-        f" LIMIT {MOST_ROWS + 1}"
     )
     return [tuple(_text(value) for value in row.values()) for row in found]
 
@@ -57,9 +59,7 @@ def google_rows(
     """The encoded columns of the rows in the chosen buckets of a warehouse table or query."""
     named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(values))
     bucket = google_bucket(key, buckets)
-    found = client.query(
-        f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))}) LIMIT {MOST_ROWS + 1}"
-    ).result()
+    found = client.query(f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))})").result()
     return [tuple(_text(value) for value in row.values()) for row in found]
 
 
@@ -71,15 +71,14 @@ def compare(
     `names` are the columns in the order of the rows; `before` and `after` are source and target of the hop.
     """
     places = [names.index(name) for name in key]
-    whole = len(before) <= MOST_ROWS and len(after) <= MOST_ROWS
     rows: list[RowDifference] = []
     columns: set[str] = set()
     if not places:
         gone, come = Counter(before) - Counter(after), Counter(after) - Counter(before)
         for kind, found in (("missing", gone), ("extra", come)):
-            rows += [RowDifference(kind, _named(names, values)) for values in found.elements()]
+            rows += [RowDifference(kind, _named(names, values), keyless=True) for values in found.elements()]
         missing, extra = sum(gone.values()), sum(come.values())
-        return Located(missing, extra, 0, (), _sampled(rows, samples), whole)
+        return Located(missing, extra, 0, (), _sampled(rows, samples))
     old = {tuple(row[place] for place in places): row for row in before}
     new = {tuple(row[place] for place in places): row for row in after}
     # Two rows of one key can only be where the key is not enforced: in the warehouse, or after cleaning.
@@ -107,7 +106,7 @@ def compare(
         for value in [value for value, count in repeated.items() if count > 1][:samples]:
             rows.append(RowDifference(kind, _named(key, value)))
     return Located(
-        counts["missing"], counts["extra"], counts["changed"], tuple(sorted(columns)), _sampled(rows, samples), whole
+        counts["missing"], counts["extra"], counts["changed"], tuple(sorted(columns)), _sampled(rows, samples)
     )
 
 

@@ -16,7 +16,8 @@ INSERT INTO `mem``bers` (`full name`, mail, joined, fines, `select`) VALUES
 ;;
 INSERT INTO `mem``bers` (`full name`, mail, joined, fines)
   WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900)
-  SELECT CONCAT('Reader ', n), CONCAT('reader', n, '@example.org'), '2001-01-01' + INTERVAL n DAY, n / 3 FROM c
+  SELECT CONCAT('Reader ', n, '.', k), CONCAT('reader', n, '.', k, '@example.org'), '2001-01-01' + INTERVAL n DAY, n / 3
+  FROM c CROSS JOIN (SELECT 1 AS k UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6) AS six
 ;;
 CREATE TABLE loans (
   isbn CHAR(13) CHARACTER SET ascii NOT NULL, copy SMALLINT NOT NULL, `member` INT UNSIGNED NOT NULL,
