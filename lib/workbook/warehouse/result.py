@@ -99,23 +99,10 @@ class WarehouseResult:
             orientation="h",
             y=names,
             x=[table.rows_clean for table in tables],
-            hovertemplate="%{y}: %{x:,} rows<extra></extra>",
+            customdata=[faces.human_bytes(table.bytes) for table in tables],
+            hovertemplate="%{y}: %{x:,} rows, %{customdata} of Parquet<extra></extra>",
         )
-        figure.add_bar(
-            name="bytes of Parquet",
-            orientation="h",
-            y=names,
-            x=[table.bytes for table in tables],
-            xaxis="x2",
-            visible="legendonly",
-            hovertemplate="%{y}: %{x:.3s}B<extra></extra>",
-        )
-        figure.update_layout(
-            title="Tables by rows (bytes: choose them in the legend)",
-            xaxis={"title": "rows"},
-            xaxis2={"title": "bytes", "overlaying": "x", "side": "top", "showgrid": False},
-            height=160 + 22 * len(names),
-        )
+        figure.update_layout(title="Tables by rows", xaxis_title="rows", height=160 + 22 * len(names))
         return figure
 
     def plot_cleaning(self) -> go.Figure:
