@@ -1,12 +1,14 @@
 """Finding a MySQL or MariaDB server to start, or fetching one from Debian's packages without installing it."""
 
+import fcntl
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +54,10 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
     suite, packages, program = _PACKAGES[flavour]
     root = cache_folder() / f"{flavour}-{suite}-{platform.machine()}"
     if not (root / "complete").exists():
-        _fetch(root, suite, packages, say)
+        with _alone(root):
+            # Another process may have fetched it while this one waited.
+            if not (root / "complete").exists():
+                _fetch(root, suite, packages, say)
     loader = next(
         (
             path
@@ -93,6 +98,15 @@ def _inspect(command: tuple[str, ...], base: Path | None) -> Server | None:
     return Server(command, base, answer.stdout.strip()) if answer.returncode == 0 else None
 
 
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the lock on fetching into `root`: two sandboxes may come up at once with an empty cache."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_name(root.name + ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def _fetch(root: Path, suite: str, packages: list[str], say: Callable[[str], None]) -> None:
     """Download `packages` of a Debian suite with all they need and unpack them into `root`, as any user."""
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
@@ -120,6 +134,8 @@ def _fetch(root: Path, suite: str, packages: list[str], say: Callable[[str], Non
         "APT::Install-Recommends=false",
         "Acquire::Languages=none",
         "Acquire::Retries=3",
+        # Without this, an index that cannot be had is only a warning, and its packages are then unknown.
+        "APT::Update::Error-Mode=any",
     ]
     options = [word for setting in settings for word in ("-o", setting)]
     say(f"MySQL server: fetching the package index of Debian {suite}")
