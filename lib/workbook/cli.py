@@ -104,7 +104,7 @@ def site(reports: Reports = None) -> None:
 @sandbox_app.command("up")
 def sandbox_up(
     folder: Folder = None,
-    source: Annotated[str, typer.Option(help="the source's flavour")] = "mysql",
+    source: Annotated[str, typer.Option(help="the source's flavour: mysql or mariadb")] = "mysql",
     sample: Annotated[bool, typer.Option("--sample/--no-sample", help="with the sample shop, or empty")] = True,
     scale: Annotated[float, typer.Option(min=0.001, help="size of the sample; 1 is about 250,000 rows")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="print the addresses as one JSON object")] = False,
@@ -112,16 +112,16 @@ def sandbox_up(
     """Start the stand-ins; they stay until `sandbox down`."""
     from workbook.sandbox import lifecycle
 
-    if source != "mysql":
+    if source not in ("mysql", "mariadb"):
         raise UsageError(
             f"The sandbox has no source of the flavour {source!r}.",
             "Nothing was started.",
-            "Name mysql.",
+            "Name mysql or mariadb.",
         )
     place = folder or params.sandbox_folder()
     # A kill of this command must not leave half a sandbox behind, so it unwinds like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
-    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, say=_say)
+    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, flavour=source, say=_say)
     if as_json:
         typer.echo(json.dumps(lifecycle.public(state)))
     else:
