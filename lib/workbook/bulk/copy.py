@@ -44,7 +44,8 @@ def reader(source: Server) -> "pymysql.Connection[Any]":
     """A connection that hands every value on as the bytes the source stores."""
     connection = source.raw(use_unicode=False, conv=_ENCODERS, autocommit=True)
     with connection.cursor() as cursor:
-        cursor.execute("SET SESSION character_set_results = NULL, transaction_isolation = 'REPEATABLE-READ'")
+        cursor.execute("SET SESSION character_set_results = NULL")
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     return connection
 
 

@@ -43,6 +43,7 @@ class Column:
     scale: int | None
     fraction: int | None  # digits of the fraction of a second
     comment: str
+    native: str = ""  # the type (and collation) on a MariaDB source, where MySQL's stands in its place
 
     @property
     def unsigned(self) -> bool:
@@ -259,6 +260,8 @@ class Catalog:
     """Everything of interest on one server, as it was at one moment.
 
     `accounts` is None where the login may not read them; `variables` holds global variables by name, in lower case.
+    Of a MariaDB server types, collations and defaults are MySQL's (catalog/mariadb.py); `gtid_executed` is its binlog's
+    position, and `sequences` (database, name) is MariaDB's alone.
     """
 
     server: str
@@ -273,6 +276,7 @@ class Catalog:
     triggers: tuple[Trigger, ...]
     events: tuple[Event, ...]
     accounts: tuple[Account, ...] | None
+    sequences: tuple[tuple[str, str], ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     @cached_property

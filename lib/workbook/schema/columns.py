@@ -1,6 +1,7 @@
 """How the columns of a table differ between source and target, in words."""
 
 from workbook.catalog import Column
+from workbook.schema.alike import alike_expressions
 from workbook.schema.definitions import Definitions, TablePath
 from workbook.schema.table import normal_type
 from workbook.schema.tokens import normal, normal_name, tokens_of
@@ -16,7 +17,7 @@ def column_differences(source: Definitions, target: Definitions, path: TablePath
         if other is None:
             found.append((column.name, "is missing on the target"))
             continue
-        differences = _differences(column, other)
+        differences = _differences(column, other, source.loose)
         key = (*path, column.name)
         if source.members.get(key) != target.members.get(key) and "type" not in " ".join(differences):
             differences.append("its members differ where the server prints ?")
@@ -31,7 +32,7 @@ def column_differences(source: Definitions, target: Definitions, path: TablePath
     return found
 
 
-def _differences(source: Column, target: Column) -> list[str]:
+def _differences(source: Column, target: Column, loose: bool) -> list[str]:
     found = []
     here, there = normal_type(source.type), normal_type(target.type)
     if here != there:
@@ -50,9 +51,16 @@ def _differences(source: Column, target: Column) -> list[str]:
         ("SRID", source.srid, target.srid),
         ("comment", source.comment, target.comment),
     ):
-        if one != other:
+        expression = what == "expression" or (what == "default" and source.default_is_expression)
+        if one != other and not (loose and expression and _alike(what, source, target)):
             found.append(f"{what} {_word(one)} became {_word(other)}")
     return found
+
+
+def _alike(what: str, source: Column, target: Column) -> bool:
+    if what == "default":
+        return alike_expressions(source.default, target.default)
+    return alike_expressions(source.expression, target.expression)
 
 
 def _expression(text: str | None) -> tuple[str, ...] | None:

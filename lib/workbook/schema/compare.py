@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook.names import mysql_path, quote_mysql
-from workbook.schema.code import adapted_code, normal_code, same_account, setting_differences
+from workbook.schema.code import adapted_code, same_account, same_code, setting_differences
 from workbook.schema.columns import column_differences
 from workbook.schema.definitions import Code, Definitions, TablePath
 from workbook.schema.order import ordered_views
@@ -117,7 +117,7 @@ def _compared(
         found = extra.pop(part.name.lower(), None)
         if found is None:
             missing.append(part)
-        elif found.normal == part.normal:
+        elif part.same_as(found):
             rule = "added for the AUTO_INCREMENT column" if part.name == COUNTER_INDEX else ""
             yield ObjectDifference(kind, name, "tolerated" if rule else "same", rule)
         else:
@@ -176,7 +176,7 @@ def _code_differences(code: Code, found: Code, account: str) -> tuple[list[str],
     made = adapted_code(code, account)
     differences = setting_differences(code, made.settings, found)
     rules = []
-    if normal_code(code) != normal_code(found):
+    if not same_code(code, found):
         differences.append("its text differs")
     if not same_account(code.definer, found.definer):
         if same_account(found.definer, account):

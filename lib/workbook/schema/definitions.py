@@ -11,7 +11,10 @@ from workbook import faces
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_path, mysql_string, quote_mysql
+from workbook.plan import Left
 from workbook.progress import Progress
+from workbook.schema.mariadb import Dialect
+from workbook.schema.mariadb_code import as_mysql
 from workbook.schema.table import TableDefinition, split_table
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server, Session
@@ -49,6 +52,8 @@ class Code:
     over: bool = False
     uses: tuple[tuple[str, str, str], ...] = ()
     broken: str | None = None
+    refused: str | None = None  # why MySQL could not take it as it stands
+    loose: bool = False  # printed by MariaDB, which sets other brackets than MySQL
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -67,7 +72,8 @@ class Definitions:
 
     `tables` holds SHOW CREATE TABLE by path; `members` the true ENUM and SET members of columns whose members the
     server prints with question marks, by (database, table, column); `account` is the login as the server knows it;
-    `zones` are the time zones it knows of those that were asked for.
+    `zones` are the time zones it knows of those that were asked for. Of a MariaDB server all is in MySQL's language;
+    `changes` and `left` say what became otherwise or stays behind.
     """
 
     role: str
@@ -78,11 +84,21 @@ class Definitions:
     members: Mapping[tuple[str, str, str], tuple[str, ...]] = field(repr=False)
     code: tuple[Code, ...] = field(repr=False)
     zones: frozenset[str] = frozenset()
+    changes: Mapping[TablePath, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    left: tuple[Left, ...] = field(default=(), repr=False)
+
+    @property
+    def loose(self) -> bool:
+        """Whether MariaDB printed them, in MySQL's words by now, but not with its brackets."""
+        return self.catalog.flavour == "mariadb"
 
     @cached_property
     def split(self) -> Mapping[TablePath, TableDefinition]:
         """The tables taken apart, by path."""
-        return {path: split_table(statement) for path, statement in self.tables.items()}
+        return {
+            path: split_table(statement, self.loose, self.changes.get(path, ()))
+            for path, statement in self.tables.items()
+        }
 
     @cached_property
     def code_by_key(self) -> Mapping[tuple[str, str, str], Code]:
@@ -128,8 +144,10 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
         Progress(f"Reading definitions of the {server.role}", total, "definitions") as progress,
     ):
         texts = {}
+        dialect = Dialect(catalog) if catalog.flavour == "mariadb" else None
         for path in tables:
-            texts[path] = _shown(session, "TABLE", path)["Create Table"]
+            shown = _shown(session, "TABLE", path)["Create Table"]
+            texts[path] = dialect.table(path, shown) if dialect else shown
             progress.advance()
         usage = _view_usage(session, catalog)
         for view in catalog.views:
@@ -153,7 +171,9 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
             catalog=catalog,
             tables=texts,
             members=_read_members(session, catalog, tables),
-            code=tuple(code),
+            code=tuple(as_mysql(item) for item in code) if dialect else tuple(code),
+            changes=dialect.changes if dialect else {},
+            left=dialect.left() if dialect else (),
         )
 
 

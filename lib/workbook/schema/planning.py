@@ -7,7 +7,7 @@ from workbook.catalog import ForeignKey, Table
 from workbook.errors import Refused
 from workbook.names import mysql_path, quote_mysql
 from workbook.plan import Left, Plan, Step
-from workbook.schema.code import adapted_code, normal_code, setting_differences
+from workbook.schema.code import adapted_code, same_code, setting_differences
 from workbook.schema.columns import column_differences
 from workbook.schema.definitions import Code, Definitions, TablePath
 from workbook.schema.order import ordered_views
@@ -35,7 +35,7 @@ def plan(source: Definitions, target: Definitions, owned: Collection[str]) -> Sc
     refuse_folded(source, target)
     refuse_taken(source, target, owned)
     steps: list[Step] = []
-    left: list[Left] = []
+    left: list[Left] = list(source.left)
     _databases(source, target, owned, steps, left)
     _tables(source, target, steps, left)
     _code(source, target, owned, steps, left)
@@ -228,7 +228,7 @@ def _refuse_changed(
     for kind, parts in pairs:
         for part in parts:
             found = parts_there[kind].get(part.name.lower())
-            if found is not None and found.normal != part.normal:
+            if found is not None and not part.same_as(found):
                 changed.append(f"{kind} {part.name!r} is defined otherwise")
     if wanted.normal_partitioning != there.normal_partitioning:
         changed.append("its partitions differ")
@@ -282,6 +282,8 @@ def _firing_order(trigger: Code) -> tuple[str, str, str, int]:
 
 def never_made(code: Code, target: Definitions) -> str | None:
     """Why an object is not made at all."""
+    if code.refused:
+        return f"MySQL cannot take it as it stands: {code.refused}"
     if code.over:
         return "its time has passed: the server would drop it as soon as it is made"
     zone = dict(code.settings).get("time_zone", "SYSTEM")
@@ -323,7 +325,7 @@ def _next_trigger(code: Code, source: Definitions, target: Definitions) -> str |
 
 def _refuse_changed_code(code: Code, settings: tuple[tuple[str, str], ...], there: Code) -> None:
     differences = setting_differences(code, settings, there)
-    if normal_code(code) != normal_code(there):
+    if not same_code(code, there):
         differences.append("its text differs")
     if differences and not all(item.startswith("database collation") for item in differences):
         raise Refused(

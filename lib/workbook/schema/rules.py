@@ -62,7 +62,7 @@ class Adapted:
 def adapted(table: TableDefinition, members: Sequence[tuple[str, tuple[str, ...]]] = ()) -> Adapted:
     """`table` after all rules; `members` gives columns whose ENUM or SET members SHOW CREATE TABLE cannot print."""
     options: list[tuple[str, str]] = []
-    changes: list[str] = []
+    changes: list[str] = [*table.changes]
     for name, value in table.options:
         rule = next((rule for rule in OPTION_RULES if rule.option == name and rule.holds(table, value)), None)
         if rule is None:

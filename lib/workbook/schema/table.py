@@ -1,10 +1,11 @@
 """A table's definition taken apart: columns, keys, checks, options and partitions, from SHOW CREATE TABLE."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from workbook.names import mysql_path, quote_mysql
+from workbook.schema.alike import alike_checks
 from workbook.schema.tokens import (
     Token,
     closing,
@@ -27,6 +28,7 @@ class Part:
 
     name: str
     text: str
+    loose: bool = False  # printed by MariaDB, which sets other brackets than MySQL
 
     @cached_property
     def normal(self) -> tuple[str, ...]:
@@ -37,6 +39,10 @@ class Part:
             if place is not None:
                 del words[place : place + len(silent)]
         return tuple(_without_default_actions(words))
+
+    def same_as(self, other: "Part") -> bool:
+        """Whether both are defined alike, whoever printed them."""
+        return self.normal == other.normal or (self.loose and alike_checks(self.text, other.text))
 
     @cached_property
     def definition(self) -> tuple[str, ...]:
@@ -56,6 +62,7 @@ class TableDefinition:
     checks: tuple[Part, ...]
     options: tuple[tuple[str, str], ...]
     partitioning: str | None
+    changes: tuple[str, ...] = ()  # what reading it from MariaDB changed, in words
 
     @cached_property
     def option(self) -> Mapping[str, str]:
@@ -93,8 +100,8 @@ class TableDefinition:
         return f"CREATE TABLE {mysql_path(database, self.name)} (\n{lines}\n) {options}{partitioning}"
 
 
-def split_table(create_sql: str) -> TableDefinition:
-    """The parts of a table from its SHOW CREATE TABLE. Raises ValueError for text that is none."""
+def split_table(create_sql: str, loose: bool = False, changes: tuple[str, ...] = ()) -> TableDefinition:
+    """The parts of a table from its SHOW CREATE TABLE; `loose` parts are compared by what they mean. Raises ValueError for text that is none."""
     tokens = tokens_of(create_sql)
     opening = next((place for place, token in enumerate(tokens) if token.text == "(" and token.kind == "symbol"), None)
     heading = code_of(tokens[:opening])
@@ -104,7 +111,7 @@ def split_table(create_sql: str) -> TableDefinition:
     found: dict[str, list[Part]] = {kind: [] for kind in ("column", "primary key", "index", "foreign key", "check")}
     for run in split_at_commas(tokens[opening + 1 : end]):
         kind, part = _part(run)
-        found[kind].append(part)
+        found[kind].append(replace(part, loose=loose and kind == "check"))
     options, partitioning = _options(tokens[end + 1 :])
     return TableDefinition(
         name=heading[-1].identifier,
@@ -115,6 +122,7 @@ def split_table(create_sql: str) -> TableDefinition:
         checks=tuple(found["check"]),
         options=options,
         partitioning=partitioning,
+        changes=changes,
     )
 
 

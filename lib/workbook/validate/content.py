@@ -75,7 +75,7 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
     sides: dict[str, Side | str] = {}
     with servers.source.session() as source, servers.target.session() as target:
         for session in (source, target):
-            session.execute("SET SESSION transaction_isolation = 'REPEATABLE-READ'")
+            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         chunks = cut(source, table, _CHUNK_ROWS)
         sides["source"] = _attempted(lambda: mysql_side(source, table.path, ends.fields, ends.buckets, chunks))

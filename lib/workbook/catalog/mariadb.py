@@ -1,0 +1,185 @@
+"""What MariaDB holds as MySQL would hold it: types, collations and defaults under MySQL's names.
+
+The catalog of a MariaDB source speaks MySQL's language, so that every later phase sets like against like; what was
+translated stands in `Column.native`. Nothing is lost in values: a uuid or an address travels as the text it shows,
+JSON as the text it is stored as (MySQL's own JSON type would sort its keys and rewrite its numbers).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbook.catalog.objects import Column
+
+# UCA 14.0.0 by MariaDB's name of the language, and the language of MySQL's UCA 9.0.0 collations; None: MySQL has none.
+LANGUAGES = {
+    "croatian": "hr", "czech": "cs", "danish": "da", "esperanto": "eo", "estonian": "et", "german2": "de_pb",
+    "hungarian": "hu", "icelandic": "is", "latvian": "lv", "lithuanian": "lt", "persian": None, "polish": "pl",
+    "roman": "la", "romanian": "ro", "sinhala": None, "slovak": "sk", "slovenian": "sl", "spanish": "es",
+    "spanish2": "es_trad", "swedish": "sv", "turkish": "tr", "vietnamese": "vi",
+}  # fmt: skip
+_UCA1400 = re.compile(
+    r"(?:(?P<charset>utf8mb3|utf8mb4|utf16|utf32|ucs2)_)?uca1400(?:_(?!nopad)(?P<language>[a-z0-9]+?))?(?P<nopad>_nopad)?"
+    r"_(?P<accents>ai|as)_(?P<case>ci|cs)"
+)
+_STRING = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.S)
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_NOW = re.compile(r"(?:current_timestamp|now)(?:\((\d*)\))?", re.I)
+_ESCAPES = {"0": "\0", "n": "\n", "t": "\t", "r": "\r", "b": "\b", "Z": "\x1a"}
+_LONG = ("text", "blob", "json", "geometry", "point")
+
+
+@dataclass(frozen=True)
+class Native:
+    """A type that MySQL has not: what stands for it, the characters that hold any value, and what changes."""
+
+    becomes: str
+    length: int
+    why: str
+
+
+# As text in ASCII, compared without regard to case, as MariaDB takes and shows it.
+NATIVE_TYPES = {
+    "uuid": Native("char(36)", 36, "MySQL has no uuid: the text that SELECT shows; it sorts by its text"),
+    "inet4": Native("varchar(15)", 15, "MySQL has no inet4: the address as text; it sorts by its text"),
+    "inet6": Native("varchar(39)", 39, "MySQL has no inet6: the address as text; it sorts by its text"),
+}
+NATIVE_COLLATION = ("ascii", "ascii_general_ci")
+
+
+def collation_of(name: str) -> tuple[str, str]:
+    """The nearest collation of MySQL, and what is different about it; empty where it is the same one."""
+    for matches, chosen in _COLLATIONS:
+        found = matches.fullmatch(name)
+        if found:
+            nearest, why = chosen(found)
+            return nearest, why
+    return name, ""
+
+
+def _uca1400(found: "re.Match[str]") -> tuple[str, str]:
+    charset, language = found["charset"] or "utf8mb4", found["language"] or ""
+    why = [] if found["nopad"] else ["a trailing space counts in it"]
+    if charset != "utf8mb4":
+        # Only utf8mb4 has collations of UCA 9.0.0; these pad, whatever MariaDB's did.
+        why = ["trailing spaces do not count in it"] if found["nopad"] else []
+        return f"{charset}_unicode_520_ci", "; ".join(["the order of UCA 5.2.0", *why])
+    tag = LANGUAGES.get(language) if language else None
+    if language and tag is None:
+        why.append(f"MySQL has no rules for {language}")
+    # Neither accents without case, nor case without accents, has rules of a language.
+    strength = "ai_ci" if (found["accents"], found["case"]) == ("ai", "ci") else "as_cs"
+    if not tag and (found["accents"], found["case"]) == ("as", "ci"):
+        strength = "as_ci"
+    if strength != f"{found['accents']}_{found['case']}":
+        why.append("accents and case both count in it")
+    return f"utf8mb4_{tag + '_' if tag else ''}0900_{strength}", "; ".join(["the order of UCA 9.0.0", *why])
+
+
+def _nopad(found: "re.Match[str]") -> tuple[str, str]:
+    charset, kind = found["charset"], found["kind"]
+    if charset == "utf8mb4":
+        nearest = "utf8mb4_0900_bin" if kind == "bin" else "utf8mb4_0900_ai_ci"
+        return nearest, "" if kind == "bin" else "the order of UCA 9.0.0"
+    return f"{charset}_{kind}", "trailing spaces do not count in it"
+
+
+def _other(nearest: str, why: str) -> Callable[["re.Match[str]"], tuple[str, str]]:
+    return lambda found: (found.expand(nearest), why)
+
+
+# First match.
+_COLLATIONS: tuple[tuple["re.Pattern[str]", Callable[["re.Match[str]"], tuple[str, str]]], ...] = (
+    (_UCA1400, _uca1400),
+    (re.compile(r"(?P<charset>[a-z0-9]+)_(?:(?:general|unicode|unicode_520)_nopad_ci)"),
+     lambda found: ("utf8mb4_0900_ai_ci", "the order of UCA 9.0.0") if found["charset"] == "utf8mb4"
+     else (found[0].replace("_nopad", ""), "trailing spaces do not count in it")),
+    (re.compile(r"(?P<charset>[a-z0-9]+)_(?:(?P<any>\w+_)?)nopad_(?P<kind>bin)"), _nopad),
+    (re.compile(r"(\w+)_nopad_(ci|cs)"), _other(r"\1_\2", "trailing spaces do not count in it")),
+    (re.compile(r"utf8mb4_(?:myanmar_ci|thai_520_w2)"), _other("utf8mb4_0900_ai_ci", "MySQL has no rules for the language")),
+    (re.compile(r"(utf8mb3|utf8|ucs2|utf16|utf32)_(?:myanmar_ci|thai_520_w2)"),
+     _other(r"\1_unicode_520_ci", "MySQL has no rules for the language")),
+    (re.compile(r"(\w+)_croatian_mysql561_ci"), _other(r"\1_croatian_ci", "")),
+    (re.compile(r"latin1_swedish_nopad_ci"), _other("latin1_swedish_ci", "trailing spaces do not count in it")),
+)  # fmt: skip
+
+
+def as_mysql(column: Column) -> Column:
+    """A column read from MariaDB's information_schema as MySQL's would show it on the target."""
+    kind = re.sub(r"\s*/\*M!\d+ .*?\*/", "", column.type)
+    made = replace(column, type=kind)
+    native = NATIVE_TYPES.get(column.data_type)
+    if native:
+        made = replace(
+            made,
+            data_type=native.becomes.partition("(")[0],
+            type=native.becomes,
+            charset=NATIVE_COLLATION[0],
+            collation=NATIVE_COLLATION[1],
+            length=native.length,
+            octets=native.length,
+        )
+    elif column.data_type == "geometrycollection":
+        made = replace(made, data_type="geomcollection", type="geomcollection")
+    if made.collation:
+        made = replace(made, collation=collation_of(made.collation)[0])
+    if (made.type, made.collation) != (column.type, column.collation) and not (
+        column.data_type == "geometrycollection"
+    ):
+        shown = f" COLLATE {column.collation}" if made.collation != column.collation and not native else ""
+        made = replace(made, native=column.type + shown)
+    made = replace(made, **_default(made), on_update=_now(made.on_update))
+    if column.generated and (column.expression or "").upper() in ("ROW START", "ROW END"):
+        made = replace(made, generated=None, expression=None, native=f"{column.type} {column.expression}", **_row(made, column))
+    return made
+
+
+def _default(column: Column) -> dict[str, Any]:
+    """The default as MySQL shows it: text without quotes, and whether it is an expression."""
+    text = column.default
+    if text is None or text.upper() == "NULL" or "nextval(" in text.lower():
+        return {"default": None, "default_is_expression": False}
+    literal = _STRING.fullmatch(text)
+    if literal and not column.data_type.endswith(_LONG):
+        value = unquoted(text)
+        if column.data_type in ("binary", "varbinary"):
+            # MySQL shows them in hexadecimal, up to the first byte 0.
+            value = "0x" + value.encode("utf-8", "surrogateescape").partition(b"\0")[0].hex().upper()
+        return {"default": value, "default_is_expression": False}
+    now = _NOW.fullmatch(text)
+    if now:
+        return {"default": _now(text), "default_is_expression": True}
+    plain = _NUMBER.fullmatch(text) or re.fullmatch(r"b'[01]*'", text)
+    if plain and not column.data_type.endswith(_LONG):
+        return {"default": text, "default_is_expression": False}
+    return {"default": text, "default_is_expression": True}
+
+
+def _row(column: Column, source: Column) -> dict[str, Any]:
+    """What the columns of a row's period become: the start follows every change, the end is the end of time."""
+    default, on_update = row_defaults(source.data_type, (source.expression or "").upper())
+    moving = default.startswith("CURRENT")
+    return {"default": default, "default_is_expression": moving, "on_update": on_update}
+
+
+def row_defaults(data_type: str, which: str) -> tuple[str, str | None]:
+    """Default and ON UPDATE of a ROW START or ROW END column that is no longer kept by the server."""
+    if data_type == "timestamp":
+        if which == "ROW START":
+            return "CURRENT_TIMESTAMP(6)", "CURRENT_TIMESTAMP(6)"
+        return "2038-01-19 03:14:07.999999", None
+    return ("0" if which == "ROW START" else "18446744073709551615"), None
+
+
+def _now(text: str | None) -> str | None:
+    found = _NOW.fullmatch(text.strip()) if text else None
+    if found is None:
+        return text
+    return "CURRENT_TIMESTAMP" + (f"({found[1]})" if found[1] and found[1] != "0" else "")
+
+
+def unquoted(literal: str) -> str:
+    """The text of a string literal."""
+    inner = literal[1:-1].replace("''", "'")
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), inner, flags=re.S)
