@@ -27,6 +27,19 @@ _STRING = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.S)
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _NOW = re.compile(r"(?:current_timestamp|now)(?:\((\d*)\))?", re.I)
 _ESCAPES = {"0": "\0", "n": "\n", "t": "\t", "r": "\r", "b": "\b", "Z": "\x1a"}
+# https://mariadb.com/kb/en/function-differences-between-mariadb-and-mysql/: functions that MySQL has not.
+ONLY_MARIADB = {
+    "ADD_MONTHS", "BINLOG_GTID_POS", "CHR", "COLUMN_ADD", "COLUMN_CHECK", "COLUMN_CREATE", "COLUMN_DELETE",
+    "COLUMN_EXISTS", "COLUMN_GET", "COLUMN_JSON", "COLUMN_LIST", "CRC32C", "DECODE_ORACLE", "ENCODE", "DECODE",
+    "DES_ENCRYPT", "DES_DECRYPT", "ENCRYPT", "JSON_ARRAY_INTERSECT", "JSON_COMPACT", "JSON_DETAILED", "JSON_EQUALS",
+    "JSON_EXISTS", "JSON_KEY_VALUE", "JSON_LOOSE", "JSON_NORMALIZE", "JSON_OBJECT_FILTER_KEYS", "JSON_OBJECT_TO_ARRAY",
+    "JSON_QUERY", "KDF", "LASTVAL", "LENGTHB", "MEDIAN", "NATURAL_SORT_KEY", "NEXTVAL", "NVL", "NVL2",
+    "OLD_PASSWORD", "PASSWORD", "PERCENTILE_CONT", "PERCENTILE_DISC", "REGEXP_REPLACE_ORACLE", "SETVAL", "SFORMAT",
+    "SYS_GUID", "TO_CHAR", "TO_NUMBER", "TRIM_ORACLE", "TRUNC", "UUID_V4", "UUID_V7", "VEC_DISTANCE",
+    "VEC_DISTANCE_COSINE", "VEC_DISTANCE_EUCLIDEAN", "VEC_FROMTEXT", "VEC_TOTEXT",
+}  # fmt: skip
+# Defaults that MariaDB takes and MySQL does not: what it has no function for, sequences, the server's own state.
+_NO_DEFAULT = re.compile(rf"\b(?:VERSION|{'|'.join(sorted(ONLY_MARIADB))})\s*\(|@@", re.I)
 _LONG = ("text", "blob", "json", "geometry", "point")
 
 
@@ -138,14 +151,14 @@ def as_mysql(column: Column) -> Column:
 def _default(column: Column) -> dict[str, Any]:
     """The default as MySQL shows it: text without quotes, and whether it is an expression."""
     text = column.default
-    if text is None or text.upper() == "NULL" or "nextval(" in text.lower():
+    if text is None or text.upper() == "NULL" or refused_default(text):
         return {"default": None, "default_is_expression": False}
     literal = _STRING.fullmatch(text)
     if literal and not column.data_type.endswith(_LONG):
         value = unquoted(text)
         if column.data_type in ("binary", "varbinary"):
             # MySQL shows them in hexadecimal, up to the first byte 0.
-            value = "0x" + value.encode("utf-8", "surrogateescape").partition(b"\0")[0].hex().upper()
+            value = "0x" + to_bytes(text).partition(b"\0")[0].hex().upper()
         return {"default": value, "default_is_expression": False}
     now = _NOW.fullmatch(text)
     if now:
@@ -154,6 +167,11 @@ def _default(column: Column) -> dict[str, Any]:
     if plain and not column.data_type.endswith(_LONG):
         return {"default": text, "default_is_expression": False}
     return {"default": text, "default_is_expression": True}
+
+
+def refused_default(text: str) -> bool:
+    """Whether MySQL takes no such default."""
+    return _STRING.fullmatch(text) is None and _NO_DEFAULT.search(text) is not None
 
 
 def _row(column: Column, source: Column) -> dict[str, Any]:
@@ -177,6 +195,11 @@ def _now(text: str | None) -> str | None:
     if found is None:
         return text
     return "CURRENT_TIMESTAMP" + (f"({found[1]})" if found[1] and found[1] != "0" else "")
+
+
+def to_bytes(literal: str) -> bytes:
+    """The bytes of a string literal, those among them that are no text."""
+    return unquoted(literal).encode("utf-8", "surrogateescape")
 
 
 def unquoted(literal: str) -> str:

@@ -53,7 +53,7 @@ def _canonical(statement: str) -> Any:
     from sqlglot import exp
 
     try:
-        tree = sqlglot.parse_one(statement.replace("\\'", "'"), dialect="mysql")
+        tree = sqlglot.parse_one(statement, dialect="mysql")
     except sqlglot.errors.SqlglotError:
         return normal(tokens_of(statement))
     for node in [*tree.find_all(exp.Introducer)]:

@@ -1,5 +1,7 @@
 """How the columns of a table differ between source and target, in words."""
 
+import re
+
 from workbook.catalog import Column
 from workbook.schema.alike import alike_expressions
 from workbook.schema.definitions import Definitions, TablePath
@@ -51,16 +53,24 @@ def _differences(source: Column, target: Column, loose: bool) -> list[str]:
         ("SRID", source.srid, target.srid),
         ("comment", source.comment, target.comment),
     ):
-        expression = what == "expression" or (what == "default" and source.default_is_expression)
-        if one != other and not (loose and expression and _alike(what, source, target)):
+        if one != other and not (loose and what in ("default", "expression") and _alike(what, source, target)):
             found.append(f"{what} {_word(one)} became {_word(other)}")
     return found
 
 
 def _alike(what: str, source: Column, target: Column) -> bool:
-    if what == "default":
-        return alike_expressions(source.default, target.default)
-    return alike_expressions(source.expression, target.expression)
+    if what == "default" and source.data_type in ("binary", "varbinary"):
+        # Where bytes are no text, MariaDB's information_schema shows a question mark for each.
+        pairs = [source.default[place : place + 2] for place in range(2, len(source.default or ""), 2)] if source.default else []
+        return re.fullmatch("0x" + "".join(".." if pair == "3F" else pair for pair in pairs), target.default or "") is not None
+    if what == "default" and source.default_is_expression:
+        return alike_expressions(source.default, _unescaped(target.default))
+    return what == "expression" and alike_expressions(source.expression, _unescaped(target.expression))
+
+
+def _unescaped(text: str | None) -> str | None:
+    """An expression from MySQL's information_schema, which escapes quotes and backslashes once more than SQL does."""
+    return None if text is None else re.sub(r"\\(.)", r"\1", text, flags=re.S)
 
 
 def _expression(text: str | None) -> tuple[str, ...] | None:

@@ -146,8 +146,10 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
         texts = {}
         dialect = Dialect(catalog) if catalog.flavour == "mariadb" else None
         for path in tables:
-            shown = _shown(session, "TABLE", path)["Create Table"]
-            texts[path] = dialect.table(path, shown) if dialect else shown
+            if dialect:
+                texts[path] = dialect.table(path, _shown_bytes(session, "TABLE", path))
+            else:
+                texts[path] = _shown(session, "TABLE", path)["Create Table"]
             progress.advance()
         usage = _view_usage(session, catalog)
         for view in catalog.views:
@@ -209,13 +211,16 @@ def _shown(session: Session, kind: str, path: TablePath) -> dict[str, Any]:
     return row
 
 
-def _view(session: Session, view: Any, usage: Mapping[TablePath, tuple[tuple[str, str, str], ...]]) -> Code:
-    # A view may hold literals of other character sets, as the bytes they are: no text in any one character set.
+def _shown_bytes(session: Session, kind: str, path: TablePath) -> str:
+    """What SHOW CREATE prints, as it is stored: literals of other character sets or none are no text in any one of them."""
     session.execute("SET SESSION character_set_results = binary")
-    statement = _shown(session, "VIEW", view.path)["Create View"]
+    statement = _shown(session, kind, path)[f"Create {kind.capitalize()}"]
     session.execute("SET SESSION character_set_results = 'utf8mb4'")
-    if isinstance(statement, bytes):
-        statement = statement.decode("utf-8", "surrogateescape")
+    return statement.decode("utf-8", "surrogateescape") if isinstance(statement, bytes) else str(statement)
+
+
+def _view(session: Session, view: Any, usage: Mapping[TablePath, tuple[tuple[str, str, str], ...]]) -> Code:
+    statement = _shown_bytes(session, "VIEW", view.path)
     return Code(
         kind="view",
         database=view.database,

@@ -5,7 +5,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbook.catalog import Catalog, Column, Table
-from workbook.catalog.mariadb import NATIVE_COLLATION, NATIVE_TYPES, collation_of, row_defaults
+from workbook.catalog.mariadb import (
+    NATIVE_COLLATION,
+    NATIVE_TYPES,
+    ONLY_MARIADB,
+    collation_of,
+    refused_default,
+    row_defaults,
+    to_bytes,
+)
 from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.plan import Left
 from workbook.schema.tokens import Token, closing, code_of, split_at_commas, text_of, tokens_of
@@ -26,24 +34,6 @@ _OPTIONS: Mapping[str, str] = {
 _BEHIND_DEFAULT = ("ON", "AUTO_INCREMENT", "COMMENT", "CHECK", "INVISIBLE")
 _LITERAL_WORDS = ("NULL", "TRUE", "FALSE", "CURRENT_TIMESTAMP", "B", "X")
 _LONG = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob", "json")
-# Answers that differ from call to call may stand in a CHECK of MariaDB, not in one of MySQL (3814).
-_FICKLE = {
-    "NOW", "SYSDATE", "CURDATE", "CURTIME", "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "LOCALTIME",
-    "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "UNIX_TIMESTAMP", "RAND", "UUID", "UUID_SHORT", "SYS_GUID",
-    "USER", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "CURRENT_ROLE", "CONNECTION_ID", "DATABASE", "SCHEMA",
-    "VERSION", "LAST_INSERT_ID", "FOUND_ROWS", "ROW_COUNT", "SLEEP", "BENCHMARK", "LOAD_FILE", "GET_LOCK",
-}  # fmt: skip
-# https://mariadb.com/kb/en/function-differences-between-mariadb-and-mysql/: functions that MySQL has not.
-ONLY_MARIADB = {
-    "ADD_MONTHS", "BINLOG_GTID_POS", "CHR", "COLUMN_ADD", "COLUMN_CHECK", "COLUMN_CREATE", "COLUMN_DELETE",
-    "COLUMN_EXISTS", "COLUMN_GET", "COLUMN_JSON", "COLUMN_LIST", "CRC32C", "DECODE_ORACLE", "ENCODE", "DECODE",
-    "DES_ENCRYPT", "DES_DECRYPT", "ENCRYPT", "JSON_ARRAY_INTERSECT", "JSON_COMPACT", "JSON_DETAILED", "JSON_EQUALS",
-    "JSON_EXISTS", "JSON_KEY_VALUE", "JSON_LOOSE", "JSON_NORMALIZE", "JSON_OBJECT_FILTER_KEYS", "JSON_OBJECT_TO_ARRAY",
-    "JSON_QUERY", "KDF", "LASTVAL", "LENGTHB", "MEDIAN", "NATURAL_SORT_KEY", "NEXTVAL", "NVL", "NVL2",
-    "OLD_PASSWORD", "PASSWORD", "PERCENTILE_CONT", "PERCENTILE_DISC", "REGEXP_REPLACE_ORACLE", "SETVAL", "SFORMAT",
-    "SYS_GUID", "TO_CHAR", "TO_NUMBER", "TRIM_ORACLE", "TRUNC", "UUID_V4", "UUID_V7", "VEC_DISTANCE",
-    "VEC_DISTANCE_COSINE", "VEC_DISTANCE_EUCLIDEAN", "VEC_FROMTEXT", "VEC_TOTEXT",
-}  # fmt: skip
 
 
 @dataclass
@@ -195,12 +185,14 @@ class _Translated:
         """A DEFAULT clause: an expression stands in brackets in MySQL, and so does any default of a long type."""
         first = value[0]
         text = _spaced(value)
-        if any(token.word == "NEXTVAL" for token in value):
-            self.changes.append(f"column {column.name!r} loses its default {text}: MySQL has no sequences")
+        if refused_default(text):
+            self.changes.append(f"column {column.name!r} loses its default {text}: MySQL has nothing like it")
             return ""
         literal = first.kind == "string" or first.word in _LITERAL_WORDS or first.word[:1].isdigit() or first.text == "-"
         if first.word == "CURRENT_TIMESTAMP" or (literal and column.data_type not in _LONG):
-            return f"DEFAULT {text}"
+            # Bytes are written as such: they need not be text.
+            binary = column.data_type in ("binary", "varbinary") and first.kind == "string"
+            return f"DEFAULT 0x{to_bytes(first.text).hex().upper()}" if binary else f"DEFAULT {text}"
         if first.word == "NULL":
             return "DEFAULT NULL"
         return f"DEFAULT {text}" if first.text == "(" and closing(value, 0) == len(value) - 1 else f"DEFAULT ({text})"
@@ -217,7 +209,7 @@ class _Translated:
 
     def _index(self, code: list[Token]) -> str | None:
         words = [token.word for token in code]
-        name = next((token.identifier for token in code if token.kind == "name"), "PRIMARY")
+        name = next(token.identifier for token in code if token.kind == "name") if words[0] != "PRIMARY" else "PRIMARY"
         if words[0] == "VECTOR":
             self.changes.append(f"index {name!r} is left out: MySQL has no index on vectors")
             return None
@@ -323,8 +315,6 @@ def _acted_on(table: Table, code: Sequence[Token], called: Collection[str]) -> b
 
 
 _NO_CHECKS: tuple[tuple[Callable[[Table, Sequence[Token], Collection[str]], bool], str], ...] = (
-    (lambda table, code, called: bool(_FICKLE & set(called)) or any(t.word in ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_USER") for t in code),
-     "MySQL takes none whose answer changes by itself"),
     (lambda table, code, called: bool(ONLY_MARIADB & set(called)), "it calls a function that MySQL has not"),
     (_acted_on, "a foreign key's action changes one of its columns, which MySQL does not allow together"),
 )  # fmt: skip

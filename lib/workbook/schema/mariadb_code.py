@@ -5,9 +5,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from workbook.catalog.mariadb import collation_of
+from pymysql.charset import charset_by_name
+
+from workbook.catalog.mariadb import ONLY_MARIADB, collation_of
 from workbook.names import quote_mysql
-from workbook.schema.mariadb import ONLY_MARIADB
 from workbook.schema.tokens import Token, code_of, tokens_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _SILENT_MODES = {
     "NO_AUTO_CREATE_USER", "NO_FIELD_OPTIONS", "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS", "IGNORE_BAD_TABLE_OPTIONS",
     "MYSQL40", "MYSQL323", "TIME_ROUND_FRACTIONAL",
 }  # fmt: skip
+_RENAMED_MODES = {"INVALID_DATES": "ALLOW_INVALID_DATES"}
 _OTHER_MODES = {"ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL", "EMPTY_STRING_IS_NULL", "SIMULTANEOUS_ASSIGNMENT"}
 
 
@@ -43,17 +45,30 @@ def as_mysql(code: "Code") -> "Code":
 
 def _setting(name: str, value: str) -> str:
     if name == "sql_mode":
-        return ",".join(mode for mode in value.split(",") if mode.upper() not in _SILENT_MODES)
+        return ",".join(_RENAMED_MODES.get(mode, mode) for mode in value.split(",") if mode.upper() not in _SILENT_MODES)
     return collation_of(value)[0] if name == "collation_connection" else value
 
 
 def _collations(tokens: Sequence[Token]) -> Iterator[tuple[int, int, str]]:
     """Where collations are named that MySQL has under other names, and what it has instead."""
-    for token, following in pairwise(tokens):
+    for place, (token, following) in enumerate(pairwise(tokens)):
         if token.word == "COLLATE" and following.kind == "word":
             nearest = collation_of(following.text.lower())[0]
-            if nearest != following.text.lower():
+            charset = tokens[place - 1].text.lower() if tokens[place - 2].word == "CHARSET" else ""
+            if charset and nearest == _default_collation(charset):
+                # Of the type that a function returns MySQL does not print the default.
+                yield token.start, following.end, ""
+            elif nearest != following.text.lower():
                 yield following.start, following.end, nearest
+
+
+def _default_collation(charset: str) -> str:
+    if charset == "utf8mb4":
+        return "utf8mb4_0900_ai_ci"
+    try:
+        return str(charset_by_name(charset).collation)
+    except KeyError:
+        return ""
 
 
 def _trigger_heading(code: "Code", tokens: Sequence[Token]) -> Iterator[tuple[int, int, str]]:
