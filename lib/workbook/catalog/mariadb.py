@@ -137,14 +137,14 @@ def as_mysql(column: Column) -> Column:
         made = replace(made, data_type="geomcollection", type="geomcollection")
     if made.collation:
         made = replace(made, collation=collation_of(made.collation)[0])
-    if (made.type, made.collation) != (column.type, column.collation) and not (
-        column.data_type == "geometrycollection"
-    ):
+    if (made.type, made.collation) != (column.type, column.collation) and (column.data_type != "geometrycollection"):
         shown = f" COLLATE {column.collation}" if made.collation != column.collation and not native else ""
         made = replace(made, native=column.type + shown)
     made = replace(made, **_default(made), on_update=_now(made.on_update))
     if column.generated and (column.expression or "").upper() in ("ROW START", "ROW END"):
-        made = replace(made, generated=None, expression=None, native=f"{column.type} {column.expression}", **_row(made, column))
+        made = replace(
+            made, generated=None, expression=None, native=f"{column.type} {column.expression}", **_row(made, column)
+        )
     return made
 
 

@@ -56,11 +56,11 @@ def _canonical(statement: str) -> Any:
         tree = sqlglot.parse_one(statement, dialect="mysql")
     except sqlglot.errors.SqlglotError:
         return normal(tokens_of(statement))
-    for node in [*tree.find_all(exp.Introducer)]:
-        node.replace(node.expression)
+    for introducer in [*tree.find_all(exp.Introducer)]:
+        introducer.replace(introducer.expression)
     # The tree itself says what belongs together.
-    for node in [*tree.find_all(exp.Paren)]:
-        node.replace(node.this)
+    for bracket in [*tree.find_all(exp.Paren)]:
+        bracket.replace(bracket.this)
     opposite = {exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ}
     for node in [*tree.walk()]:
         if node.args.get("negate"):
@@ -69,9 +69,9 @@ def _canonical(statement: str) -> Any:
         elif isinstance(node, exp.Not) and type(node.this) in opposite:
             inner = node.this
             node.replace(opposite[type(inner)](this=inner.this, expression=inner.expression))
-    for node in [*tree.find_all(exp.Column)]:
+    for column in [*tree.find_all(exp.Column)]:
         # One server says the database of a column, the other does not.
-        node.set("db", None)
-    for node in [*tree.find_all(exp.Identifier)]:
-        node.replace(exp.to_identifier(normal_name(node.name), quoted=True))
+        column.set("db", None)
+    for name in [*tree.find_all(exp.Identifier)]:
+        name.replace(exp.to_identifier(normal_name(name.name), quoted=True))
     return tree

@@ -188,7 +188,9 @@ class _Translated:
         if refused_default(text):
             self.changes.append(f"column {column.name!r} loses its default {text}: MySQL has nothing like it")
             return ""
-        literal = first.kind == "string" or first.word in _LITERAL_WORDS or first.word[:1].isdigit() or first.text == "-"
+        literal = (
+            first.kind == "string" or first.word in _LITERAL_WORDS or first.word[:1].isdigit() or first.text == "-"
+        )
         if first.word == "CURRENT_TIMESTAMP" or (literal and column.data_type not in _LONG):
             # Bytes are written as such: they need not be text.
             binary = column.data_type in ("binary", "varbinary") and first.kind == "string"
@@ -220,7 +222,9 @@ class _Translated:
         end = closing(code, opening)
         if words[0] == "UNIQUE":
             parts = [self._unique_part(part, name) for part in split_at_commas(code[opening + 1 : end])]
-            if any(part != _spaced(own) for part, own in zip(parts, split_at_commas(code[opening + 1 : end]), strict=True)):
+            if any(
+                part != _spaced(own) for part, own in zip(parts, split_at_commas(code[opening + 1 : end]), strict=True)
+            ):
                 return f"{_spaced(code[:opening])} ({','.join(parts)})"
         return _spaced(made)
 

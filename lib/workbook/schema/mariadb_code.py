@@ -32,7 +32,9 @@ def as_mysql(code: "Code") -> "Code":
     for start, end, text in sorted(edits, reverse=True):
         statement = statement[:start] + text + statement[end:]
     modes = set(code.sql_mode.upper().split(",")) & _OTHER_MODES
-    refused = f"it was written under sql_mode {', '.join(sorted(modes))}, which MySQL has not" if modes else _foreign(tokens)
+    refused = (
+        f"it was written under sql_mode {', '.join(sorted(modes))}, which MySQL has not" if modes else _foreign(tokens)
+    )
     return replace(
         code,
         statement=statement,
@@ -45,7 +47,9 @@ def as_mysql(code: "Code") -> "Code":
 
 def _setting(name: str, value: str) -> str:
     if name == "sql_mode":
-        return ",".join(_RENAMED_MODES.get(mode, mode) for mode in value.split(",") if mode.upper() not in _SILENT_MODES)
+        return ",".join(
+            _RENAMED_MODES.get(mode, mode) for mode in value.split(",") if mode.upper() not in _SILENT_MODES
+        )
     return collation_of(value)[0] if name == "collation_connection" else value
 
 
@@ -66,7 +70,7 @@ def _default_collation(charset: str) -> str:
     if charset == "utf8mb4":
         return "utf8mb4_0900_ai_ci"
     try:
-        return str(charset_by_name(charset).collation)
+        return str(vars(charset_by_name(charset))["collation"])
     except KeyError:
         return ""
 
