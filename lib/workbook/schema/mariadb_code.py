@@ -33,7 +33,7 @@ def as_mysql(code: "Code") -> "Code":
         statement = statement[:start] + text + statement[end:]
     modes = set(code.sql_mode.upper().split(",")) & _OTHER_MODES
     refused = (
-        f"it was written under sql_mode {', '.join(sorted(modes))}, which MySQL has not" if modes else _foreign(tokens)
+        f"it was written under sql_mode {', '.join(sorted(modes))}, which MySQL has not" if modes else foreign(tokens)
     )
     return replace(
         code,
@@ -87,7 +87,7 @@ def _trigger_heading(code: "Code", tokens: Sequence[Token]) -> Iterator[tuple[in
     yield tokens[on + 1].start, tokens[each - 1].end, quote_mysql(code.table or "")
 
 
-def _foreign(tokens: Sequence[Token]) -> str | None:
+def foreign(tokens: Sequence[Token]) -> str | None:
     """What MySQL would not understand of a statement, in words."""
     found = next((why for holds, why in _FOREIGN if holds(tokens)), None)
     if found:
