@@ -1,6 +1,7 @@
 """Whether two pieces of SQL mean the same though two servers print them: MariaDB spares the brackets that MySQL sets."""
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from workbook.schema.tokens import code_of, normal, normal_name, text_of, tokens_of
@@ -45,6 +46,28 @@ def _view(statement: str) -> tuple[str, ...]:
     return algorithm, security, _canonical(select), *(words[end:])
 
 
+# One server prints the first name of a function, the other the second.
+_RENAMED = {
+    "octet_length": "length",
+    "lcase": "lower",
+    "ucase": "upper",
+    "substring": "substr",
+    "character_length": "char_length",
+}
+
+
+def _without_charsets(statement: str) -> str:
+    """The statement without the character sets that MySQL sets before strings, its functions under one name."""
+    tokens = tokens_of(statement)
+    texts = [token.text for token in tokens]
+    for place, (token, following) in enumerate(pairwise(tokens)):
+        if token.word.startswith("_") and following.kind == "string":
+            texts[place] = ""
+        elif following.text == "(":
+            texts[place] = _RENAMED.get(token.text.lower(), token.text)
+    return "".join(texts)
+
+
 @lru_cache(maxsize=10_000)
 def _canonical(statement: str) -> Any:
     """The statement's tree without what the two servers print otherwise; its tokens where it cannot be parsed."""
@@ -52,12 +75,11 @@ def _canonical(statement: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
+    statement = _without_charsets(statement)
     try:
         tree = sqlglot.parse_one(statement, dialect="mysql")
     except sqlglot.errors.SqlglotError:
         return normal(tokens_of(statement))
-    for introducer in [*tree.find_all(exp.Introducer)]:
-        introducer.replace(introducer.expression)
     # The tree itself says what belongs together.
     for bracket in [*tree.find_all(exp.Paren)]:
         bracket.replace(bracket.this)

@@ -59,20 +59,15 @@ def _differences(source: Column, target: Column, loose: bool) -> list[str]:
 
 
 def _alike(what: str, source: Column, target: Column) -> bool:
-    if what == "default" and source.data_type in ("binary", "varbinary"):
-        # Where bytes are no text, MariaDB's information_schema shows a question mark for each.
-        pairs = (
-            [source.default[place : place + 2] for place in range(2, len(source.default or ""), 2)]
-            if source.default
-            else []
-        )
-        return (
-            re.fullmatch("0x" + "".join(".." if pair == "3F" else pair for pair in pairs), target.default or "")
-            is not None
-        )
-    if what == "default" and source.default_is_expression:
+    if what == "expression":
+        return alike_expressions(source.expression, _unescaped(target.expression))
+    if source.default_is_expression:
         return alike_expressions(source.default, _unescaped(target.default))
-    return what == "expression" and alike_expressions(source.expression, _unescaped(target.expression))
+    if source.data_type not in ("binary", "varbinary"):
+        return False
+    # MariaDB's information_schema shows a question mark (3F) for each byte that is no text.
+    pattern = re.sub("..", lambda pair: ".." if pair[0] == "3F" else pair[0], (source.default or "")[2:])
+    return re.fullmatch("0x" + pattern, target.default or "") is not None
 
 
 def _unescaped(text: str | None) -> str | None:

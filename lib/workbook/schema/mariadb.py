@@ -294,7 +294,7 @@ class _Translated:
         if words[partition : partition + 3] == ["PARTITION", "BY", "SYSTEM_TIME"]:
             self.changes.append("its partitions by SYSTEM_TIME are left out: they held the history")
         elif partition < len(code):
-            made.append("\n" + text_of(tokens[tokens.index(code[partition]) :]).strip())
+            made.append("\n" + _in_innodb(tokens[tokens.index(code[partition]) :]))
         return " ".join(made)
 
     def _recollated(self, what: str, was: str, nearest: str, why: str) -> None:
@@ -322,6 +322,16 @@ _NO_CHECKS: tuple[tuple[Callable[[Table, Sequence[Token], Collection[str]], bool
     (lambda table, code, called: bool(ONLY_MARIADB & set(called)), "it calls a function that MySQL has not"),
     (_acted_on, "a foreign key's action changes one of its columns, which MySQL does not allow together"),
 )  # fmt: skip
+
+
+def _in_innodb(tokens: Sequence[Token]) -> str:
+    """A partitioning clause whose partitions are all of InnoDB, as the table is by then."""
+    texts = [token.text for token in tokens]
+    code = [place for place, token in enumerate(tokens) if token.kind not in ("space", "comment")]
+    for engine, equals, name in zip(code, code[1:], code[2:], strict=False):
+        if tokens[engine].word == "ENGINE" and tokens[equals].text == "=":
+            texts[name] = "InnoDB"
+    return "".join(texts).strip()
 
 
 def _spaced(code: Sequence[Token]) -> str:

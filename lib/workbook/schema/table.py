@@ -81,8 +81,9 @@ class TableDefinition:
 
     @cached_property
     def normal_partitioning(self) -> tuple[str, ...]:
-        """What the partitions are compared by."""
-        return normal(tokens_of(self.partitioning or ""))
+        """What the partitions are compared by: names are printed in backticks by some servers and not by others."""
+        words = normal(tokens_of(self.partitioning or ""))
+        return tuple(word[1:-1].lower() if word.startswith("`") else word for word in words)
 
     @cached_property
     def normal_options(self) -> Mapping[str, tuple[str, ...]]:
