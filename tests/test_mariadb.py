@@ -118,7 +118,7 @@ def _shows_what_became_otherwise(schema: dict[str, Any], accounts: dict[str, Any
         "inet4 becomes varchar(15)", "inet6 becomes varchar(39)", "no longer COMPRESSED", "no longer SYSTEM VERSIONED",
         "utf8mb4_uca1400_swedish_ai_ci becomes utf8mb4_sv_0900_ai_ci", "ENGINE=Aria becomes InnoDB",
         "ENGINE=MyISAM becomes InnoDB", "the CHECK 'sane' becomes", "no WITHOUT OVERLAPS", "the period `shift` is left out",
-        "partitions by SYSTEM_TIME are left out", "(ROW START) becomes", "unique by its SHA-256",
+        "partitions by SYSTEM_TIME are left out", "(ROW START) becomes a timestamp(6)", "(ROW END) becomes a datetime(6)", "unique by its SHA-256",
         "view `obs\"erv``a``ry`.`before_today`: MySQL cannot take it", "counts`: MySQL cannot take it",
     ):  # fmt: skip
         assert said in left, said

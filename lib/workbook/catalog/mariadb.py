@@ -24,6 +24,7 @@ _UCA1400 = re.compile(
     r"_(?P<accents>ai|as)_(?P<case>ci|cs)"
 )
 _STRING = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.S)
+_HEX = re.compile(r"[xX]'([0-9A-Fa-f]*)'")
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _NOW = re.compile(r"(?:current_timestamp|now)(?:\((\d*)\))?", re.I)
 _ESCAPES = {"0": "\0", "n": "\n", "t": "\t", "r": "\r", "b": "\b", "Z": "\x1a"}
@@ -110,6 +111,8 @@ _COLLATIONS: tuple[tuple["re.Pattern[str]", Callable[["re.Match[str]"], tuple[st
      else (found[0].replace("_nopad", ""), "trailing spaces do not count in it")),
     (re.compile(r"(?P<charset>[a-z0-9]+)_(?:(?P<any>\w+_)?)nopad_(?P<kind>bin)"), _nopad),
     (re.compile(r"(\w+)_nopad_(ci|cs)"), _other(r"\1_\2", "trailing spaces do not count in it")),
+    (re.compile(r"utf8mb4_general1400_as_ci"), _other("utf8mb4_0900_as_ci", "the order of UCA 9.0.0")),
+    (re.compile(r"(\w+)_general1400_as_ci"), _other(r"\1_general_ci", "accents do not count in it")),
     (re.compile(r"utf8mb4_(?:myanmar_ci|thai_520_w2)"), _other("utf8mb4_0900_ai_ci", "MySQL has no rules for the language")),
     (re.compile(r"(utf8mb3|utf8|ucs2|utf16|utf32)_(?:myanmar_ci|thai_520_w2)"),
      _other(r"\1_unicode_520_ci", "MySQL has no rules for the language")),
@@ -118,8 +121,8 @@ _COLLATIONS: tuple[tuple["re.Pattern[str]", Callable[["re.Match[str]"], tuple[st
 )  # fmt: skip
 
 
-def as_mysql(column: Column) -> Column:
-    """A column read from MariaDB's information_schema as MySQL's would show it on the target."""
+def as_mysql(column: Column, version: tuple[int, int, int] = (10, 6, 0)) -> Column:
+    """A column read from the information_schema of a MariaDB of `version` as MySQL's would show it on the target."""
     kind = re.sub(r"\s*/\*M!\d+ .*?\*/", "", column.type)
     made = replace(column, type=kind)
     native = NATIVE_TYPES.get(column.data_type)
@@ -143,7 +146,7 @@ def as_mysql(column: Column) -> Column:
     made = replace(made, **_default(made), on_update=_now(made.on_update))
     if column.generated and (column.expression or "").upper() in ("ROW START", "ROW END"):
         made = replace(
-            made, generated=None, expression=None, native=f"{column.type} {column.expression}", **_row(made, column)
+            made, generated=None, expression=None, native=f"{column.type} {column.expression}", **_row(column, version)
         )
     return made
 
@@ -153,9 +156,9 @@ def _default(column: Column) -> dict[str, Any]:
     text = column.default
     if text is None or text.upper() == "NULL" or refused_default(text):
         return {"default": None, "default_is_expression": False}
-    literal = _STRING.fullmatch(text)
+    literal = _STRING.fullmatch(text) or _HEX.fullmatch(text)
     if literal and not column.data_type.endswith(_LONG):
-        value = unquoted(text)
+        value = to_bytes(text).decode("utf-8", "surrogateescape")
         if column.data_type in ("binary", "varbinary"):
             # MySQL shows them in hexadecimal, up to the first byte 0.
             value = "0x" + to_bytes(text).partition(b"\0")[0].hex().upper()
@@ -174,20 +177,35 @@ def refused_default(text: str) -> bool:
     return _STRING.fullmatch(text) is None and _NO_DEFAULT.search(text) is not None
 
 
-def _row(column: Column, source: Column) -> dict[str, Any]:
-    """What the columns of a row's period become: the start follows every change, the end is the end of time."""
-    default, on_update = row_defaults(source.data_type, (source.expression or "").upper())
-    moving = default.startswith("CURRENT")
-    return {"default": default, "default_is_expression": moving, "on_update": on_update}
+@dataclass(frozen=True)
+class RowTime:
+    """What a ROW START or ROW END column becomes that the server no longer keeps."""
+
+    type: str
+    default: str
+    on_update: str | None
 
 
-def row_defaults(data_type: str, which: str) -> tuple[str, str | None]:
-    """Default and ON UPDATE of a ROW START or ROW END column that is no longer kept by the server."""
-    if data_type == "timestamp":
-        if which == "ROW START":
-            return "CURRENT_TIMESTAMP(6)", "CURRENT_TIMESTAMP(6)"
-        return "2038-01-19 03:14:07.999999", None
-    return ("0" if which == "ROW START" else "18446744073709551615"), None
+def row_time(data_type: str, which: str, version: tuple[int, int, int]) -> RowTime:
+    """The start follows every change; the end is the end of time, which MySQL's TIMESTAMP does not reach since 11.5."""
+    if data_type != "timestamp":
+        return RowTime("bigint(20) unsigned", "0" if which == "ROW START" else "18446744073709551615", None)
+    if which == "ROW START":
+        return RowTime("timestamp(6)", "CURRENT_TIMESTAMP(6)", "CURRENT_TIMESTAMP(6)")
+    return RowTime(
+        "datetime(6)", "2106-02-07 06:28:15.999999" if version >= (11, 5, 0) else "2038-01-19 03:14:07.999999", None
+    )
+
+
+def _row(column: Column, version: tuple[int, int, int]) -> dict[str, Any]:
+    made = row_time(column.data_type, (column.expression or "").upper(), version)
+    return {
+        "type": made.type,
+        "data_type": made.type.partition("(")[0],
+        "default": made.default,
+        "default_is_expression": made.default.startswith("CURRENT"),
+        "on_update": made.on_update,
+    }
 
 
 def _now(text: str | None) -> str | None:
@@ -198,7 +216,10 @@ def _now(text: str | None) -> str | None:
 
 
 def to_bytes(literal: str) -> bytes:
-    """The bytes of a string literal, those among them that are no text."""
+    """The bytes of a string literal, those among them that are no text; since 11.5 these are printed as x'…'."""
+    found = _HEX.fullmatch(literal)
+    if found:
+        return bytes.fromhex(found[1])
     return unquoted(literal).encode("utf-8", "surrogateescape")
 
 

@@ -255,6 +255,12 @@ class Account:
         return f"{self.user}@{self.host}"
 
 
+def version_number(version: str) -> tuple[int, int, int]:
+    """The three numbers that a server's version begins with."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Catalog:
     """Everything of interest on one server, as it was at one moment.
@@ -287,8 +293,7 @@ class Catalog:
     @property
     def version_number(self) -> tuple[int, int, int]:
         """The version as three numbers."""
-        found = re.match(r"(\d+)\.(\d+)\.(\d+)", self.version)
-        return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+        return version_number(self.version)
 
     def asdict(self) -> dict[str, Any]:
         """The catalog as plain values, for JSON."""

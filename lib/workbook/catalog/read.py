@@ -25,6 +25,7 @@ from workbook.catalog.objects import (
     Table,
     Trigger,
     View,
+    version_number,
 )
 from workbook.errors import Refused, TerminalError
 from workbook.servers import Server, Session
@@ -45,6 +46,7 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
         # Cached statistics would give the sizes of yesterday.
         version = session.version
         flavour = session.flavour
+        number = version_number(version)
         if flavour == "mysql":
             session.execute("SET SESSION information_schema_stats_expiry = 0")
         variables = {
@@ -75,7 +77,7 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
             expression="EXPRESSION" if mysql else "NULL",
         )
         parts: dict[str, dict[tuple[str, str], tuple[Any, ...]]] = {
-            "columns": _grouped(columns, _column if mysql else lambda row: as_mysql(_column(row))),
+            "columns": _grouped(columns, _column if mysql else lambda row: as_mysql(_column(row), number)),
             "indexes": {
                 path: _indexes(list(rows))
                 for path, rows in groupby(indexes, key=lambda row: (row["database"], row["table"]))

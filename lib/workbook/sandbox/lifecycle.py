@@ -215,7 +215,7 @@ def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: 
         (home / name).mkdir(parents=True)
     command = [*program.command, "--no-defaults", f"--datadir={home / 'data'}", f"--tmpdir={home / 'tmp'}"]
     if program.base:
-        share = program.base / "share" / "mysql"
+        share = mariadb.share_of(program.base)
         command += [
             f"--basedir={program.base}",
             f"--lc-messages-dir={share}",

@@ -8,13 +8,14 @@ from typing import Any
 from workbook.errors import TerminalError
 from workbook.sandbox.binaries import Server
 
-# The files of mariadb-install-db, in its order, without the help texts and the database test.
+# The files of mariadb-install-db, in its order, without the help texts and the database test; until 10.11 they were
+# called mysql_….
 _SYSTEM_TABLES = (
-    "mysql_system_tables.sql",
-    "mysql_performance_tables.sql",
-    "mysql_system_tables_data.sql",
+    "mariadb_system_tables.sql",
+    "mariadb_performance_tables.sql",
+    "mariadb_system_tables_data.sql",
     "maria_add_gis_sp_bootstrap.sql",
-    "mysql_sys_schema.sql",
+    "mariadb_sys_schema.sql",
 )
 FLAGS = [
     "--bind-address=127.0.0.1",
@@ -47,9 +48,9 @@ def plugin_flags(program: Server) -> list[str]:
 
 def make_system_tables(program: Server, command: list[str], output: Any) -> "subprocess.CompletedProcess[bytes]":
     """Fill the empty data folder named in `command`, as mariadb-install-db would; root@localhost has no password yet."""
-    share = program.base / "share" / "mysql" if program.base else _share(program)
+    share = share_of(program.base) if program.base else _share(program)
     script = ["CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n"]
-    script += [(share / name).read_text(encoding="utf-8") for name in _SYSTEM_TABLES if (share / name).exists()]
+    script += [path.read_text(encoding="utf-8") for name in _SYSTEM_TABLES if (path := _named(share, name)).exists()]
     script += [
         "\nUSE mysql;\nDELETE FROM global_priv WHERE User = 'root' AND Host <> 'localhost';\n",
         "DELETE FROM proxies_priv;\n",
@@ -57,6 +58,18 @@ def make_system_tables(program: Server, command: list[str], output: Any) -> "sub
     return subprocess.run(
         [*command, "--bootstrap", "--silent-startup"], input="".join(script).encode(), stdout=output, stderr=output
     )
+
+
+def share_of(base: Path) -> Path:
+    """The folder of messages, character sets and SQL files below an installation prefix."""
+    new = base / "share" / "mariadb"
+    return new if _named(new, _SYSTEM_TABLES[0]).exists() else base / "share" / "mysql"
+
+
+def _named(folder: Path, name: str) -> Path:
+    """A SQL file by its new name, or the old one where that is not there."""
+    path = folder / name
+    return path if path.exists() else folder / name.replace("mariadb_", "mysql_")
 
 
 def _share(program: Server) -> Path:
@@ -69,7 +82,7 @@ def _share(program: Server) -> Path:
     named = [Path(found[1])] if found else []
     named += [Path(base[1]) / "share" / name for name in ("mariadb", "mysql")] if base else []
     for folder in named:
-        if (folder / _SYSTEM_TABLES[0]).exists():
+        if _named(folder, _SYSTEM_TABLES[0]).exists():
             return folder
     raise TerminalError(
         f"The MariaDB server {program.command[0]} does not say where its system tables are defined.",

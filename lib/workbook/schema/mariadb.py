@@ -11,7 +11,6 @@ from workbook.catalog.mariadb import (
     ONLY_MARIADB,
     collation_of,
     refused_default,
-    row_defaults,
     to_bytes,
 )
 from workbook.names import mysql_path, mysql_string, quote_mysql
@@ -126,7 +125,7 @@ class _Translated:
             self.changes.append(f"column {column.name!r} is no longer COMPRESSED: MySQL compresses whole tables only")
         words = [token.word for token in rest]
         if "AS" in words and words[words.index("AS") + 1] == "ROW":
-            return self._row_column(text, words[words.index("AS") + 2], column, rest)
+            return self._row_column(words[words.index("AS") + 2], column, rest)
         return " ".join(filter(None, [text, *self._attributes(column, rest)]))
 
     def _attributes(self, column: Column, rest: list[Token]) -> list[str]:
@@ -199,15 +198,16 @@ class _Translated:
             return "DEFAULT NULL"
         return f"DEFAULT {text}" if first.text == "(" and closing(value, 0) == len(value) - 1 else f"DEFAULT ({text})"
 
-    def _row_column(self, text: str, which: str, column: Column, rest: Sequence[Token]) -> str:
+    def _row_column(self, which: str, column: Column, rest: Sequence[Token]) -> str:
         """ROW START and ROW END of a table that keeps its history: columns like others, with what the server wrote."""
         self.changes.append(
-            f"column {column.name!r} (ROW {which}) becomes one that a default fills: the server keeps no history"
+            f"column {column.name!r} (ROW {which}) becomes a {column.type} that a default fills: the server keeps no history"
         )
-        default, on_update = row_defaults(column.data_type, f"ROW {which}")
-        quoted = default if default.startswith("CURRENT") or default.isdigit() else mysql_string(default)
+        default = column.default or "0"
+        quoted = default if column.default_is_expression or default.isdigit() else mysql_string(default)
         invisible = " INVISIBLE" if any(token.word == "INVISIBLE" for token in rest) else ""
-        return f"{text} NOT NULL DEFAULT {quoted}" + (f" ON UPDATE {on_update}" if on_update else "") + invisible
+        on_update = f" ON UPDATE {column.on_update}" if column.on_update else ""
+        return f"{quote_mysql(column.name)} {column.type} NOT NULL DEFAULT {quoted}{on_update}{invisible}"
 
     def _index(self, code: list[Token]) -> str | None:
         words = [token.word for token in code]
