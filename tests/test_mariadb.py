@@ -16,18 +16,21 @@ import pytest
 from conftest import Scratch
 from migration import Migration
 from workbook.accounts import check_accounts, plan_accounts
+from workbook.bulk.chunks import cut
 from workbook.catalog import Column
 from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.errors import TerminalError
 from workbook.phases.fingerprint import differences, target_fingerprint
 from workbook.phases.order import PHASES
 from workbook.plan import apply
-from workbook.sandbox import lifecycle
+from workbook.sandbox import lifecycle, shop
 from workbook.schema import check_schema, plan_schema
 from workbook.schema.alike import alike_checks, alike_expressions, alike_views
 from workbook.schema.mariadb_code import foreign
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server
+from workbook.validate.encoding import fields
+from workbook.validate.sums import mysql_side
 
 CASE = Path(__file__).parent / "cases" / "mariadb" / "observatory" / "source.sql"
 WORKBOOK = [sys.executable, "-m", "workbook.cli"]
@@ -328,6 +331,39 @@ def test_accounts_move_without_gaining_anything(there: Scratch) -> None:
             there.execute(f"DROP ROLE IF EXISTS `{role}`")
             if role != "clash":
                 there.execute_target_root(f"DROP ROLE IF EXISTS `{role}`")
+
+
+def test_the_sample_shop_lives_on_mariadb_too_and_its_content_is_the_same(
+    mariadb: dict[str, Any], there: Scratch
+) -> None:
+    def connect() -> pymysql.Connection[Any]:
+        return lifecycle.root_connection(mariadb, "source")
+
+    shop.drop(connect)
+    there.drop_database(shop.DATABASE)
+    try:
+        counts = shop.load(connect, 0.01, say=lambda text: None)
+        moving = Migration.of(there, [shop.DATABASE])
+        moving.schema()
+        moving.accounts()
+        assert moving.bulk().rows == sum(counts.values())
+        arguments = (moving.catalog, moving.mapping, moving.notes.objects)
+        again = plan_schema(there.source, there.target, *arguments)
+        judged = check_schema(again, there.target, moving.notes.objects)
+        assert (judged.verdict, again.steps) == ("ok", ()), [i for i in judged.objects if i.verdict == "different"]
+        assert (
+            check_accounts(plan_accounts(there.source, there.target, *arguments), there.target, *arguments).verdict
+            == "ok"
+        )
+        with there.source.session() as source, there.target.session() as target:
+            for table in moving.catalog.tables:
+                encoded = fields(table, moving.mapping.tables[table.path])
+                sides = [mysql_side(side, table.path, encoded, 1, cut(side, table, 10**9)) for side in (source, target)]
+                assert sides[0].rows == counts[table.name]
+                assert sides[0].buckets == sides[1].buckets, table.name
+    finally:
+        shop.drop(connect)
+        shop.drop(lambda: lifecycle.root_connection(mariadb, "target"))
 
 
 def test_a_time_beyond_what_mysql_holds_is_refused_by_name(there: Scratch) -> None:

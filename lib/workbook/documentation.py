@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from workbook import errors
 from workbook.assess import checks
+from workbook.catalog import mariadb
 from workbook.mapping import cleaning
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
@@ -43,6 +44,7 @@ def error_tree() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "keys": keys,
     "types": type_map.markdown,
+    "mariadb": mariadb.markdown,
     "cleaning": cleaning.markdown,
     "checks": checks.markdown,
     "personal": personal.markdown,

@@ -59,6 +59,20 @@ NATIVE_TYPES = {
     "inet4": Native("varchar(15)", 15, "MySQL has no inet4: the address as text; it sorts by its text"),
     "inet6": Native("varchar(39)", 39, "MySQL has no inet6: the address as text; it sorts by its text"),
 }
+# The rest, for the documentation: what is done by schema/mariadb.py and accounts/mariadb.py.
+OTHERWISE = (
+    ("`JSON`", "`LONGTEXT` with `CHECK (json_valid(…))`", "nothing: MySQL's JSON would sort keys, drop doubled ones and rewrite numbers"),
+    ("sequences", "left out", "columns lose the default that drew from one"),
+    ("`WITH SYSTEM VERSIONING`", "a plain table", "the rows of today move, the history stays; `ROW START` and `ROW END` become columns with defaults"),
+    ("`PERIOD`, `WITHOUT OVERLAPS`", "two columns, `CHECK` that one is before the other", "the key is unique by the period's ends; overlaps are no longer refused"),
+    ("Aria and MyISAM", "InnoDB", "read outside of the snapshot, and said so"),
+    ("`IGNORED`, `COMPRESSED`, `PAGE_CHECKSUM`, `TRANSACTIONAL`", "`INVISIBLE`, or nothing", "nothing that a query could see"),
+    ("`CHECK` names", "kept, or `<table>_chk_<n>`", "in MySQL a name may stand once in a database"),
+    ("`UNIQUE` on a whole `TEXT` or `BLOB`", "unique by `sha2(…, 256)`", "unique by its bytes, not by its collation"),
+    ("code with MariaDB's own syntax or functions", "left out, with the reason", "`FOR … IN`, `RETURNING`, `EXECUTE IMMEDIATE`, packages, `FOR SYSTEM_TIME`, sql_mode `ORACLE`, …"),
+    ("roles", "roles at `%`", "one named as the user `user@%` is left out"),
+    ("`ed25519`, `unix_socket`, several ways to log in", "locked, on the reset list", "a `mysql_native_password` hash moves where the target has the plugin"),
+)  # fmt: skip
 NATIVE_COLLATION = ("ascii", "ascii_general_ci")
 
 
@@ -227,3 +241,18 @@ def unquoted(literal: str) -> str:
     """The text of a string literal."""
     inner = literal[1:-1].replace("''", "'")
     return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), inner, flags=re.S)
+
+
+def markdown() -> str:
+    """What MariaDB has under other names than MySQL, as a Markdown table, for the README."""
+    lines = ["| MariaDB | Cloud SQL | what changes |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | `{native.becomes}` | {native.why} |" for name, native in NATIVE_TYPES.items()]
+    examples = (
+        "utf8mb4_uca1400_ai_ci", "utf8mb4_uca1400_nopad_as_cs", "utf8mb4_uca1400_swedish_ai_ci", "utf8mb3_uca1400_ai_ci",
+        "utf8mb4_general_nopad_ci", "latin1_nopad_bin",
+    )  # fmt: skip
+    for name in examples:
+        nearest, why = collation_of(name)
+        lines.append(f"| `{name}` | `{nearest}` | {why} |")
+    lines += [f"| {what} | {becomes} | {why} |" for what, becomes, why in OTHERWISE]
+    return "\n".join(lines)

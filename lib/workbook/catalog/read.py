@@ -30,6 +30,7 @@ from workbook.catalog.objects import (
 from workbook.errors import Refused, TerminalError
 from workbook.servers import Server, Session
 
+_OLDEST_MARIADB = (10, 6, 0)
 _SYSTEM = ("mysql", "sys", "information_schema", "performance_schema", "_workbook")
 Row = dict[str, Any]
 Part = TypeVar("Part")
@@ -47,6 +48,12 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
         version = session.version
         flavour = session.flavour
         number = version_number(version)
+        if flavour == "mariadb" and number < _OLDEST_MARIADB:
+            raise Refused(
+                f"The {server.role} at {server.host}:{server.port} is MariaDB {version}.",
+                "Its catalogue lacks what the workbook reads, so something could be left behind without a word.",
+                "Upgrade it to MariaDB 10.6 or later first.",
+            )
         if flavour == "mysql":
             session.execute("SET SESSION information_schema_stats_expiry = 0")
         variables = {
