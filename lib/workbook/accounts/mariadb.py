@@ -45,7 +45,8 @@ def read_mariadb(session: Session, only: Collection[AccountKey] | None) -> tuple
         key = (user, "%") if priv.get("is_role") else (user, host)
         if only is None or key in only:
             found.append(_account(session, user, host, priv, doubled))
-    return tuple(found)
+    # Once anything was granted to it, PUBLIC stays in the table though it holds nothing any more.
+    return tuple(account for account in found if account.key != ("PUBLIC", "%") or account.grants)
 
 
 def _account(session: Session, user: str, host: str, priv: Mapping[str, Any], doubled: set[str]) -> AccountDefinition:
@@ -110,9 +111,7 @@ def _options(priv: Mapping[str, Any]) -> str:
 
 
 def _grants(session: Session, user: str, host: str, is_role: bool, doubled: set[str]) -> Iterator[Grant]:
-    if user == "PUBLIC" and is_role:
-        return
-    name = mysql_string(user) if is_role else mysql_account(user, host)
+    name = "PUBLIC" if user == "PUBLIC" else mysql_string(user) if is_role else mysql_account(user, host)
     found: set[Grant] = set()
     for row in session.rows(f"SHOW GRANTS FOR {name}".replace("%", "%%"), ()):
         line = str(next(iter(row.values())))

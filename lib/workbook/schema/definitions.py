@@ -13,7 +13,7 @@ from workbook.errors import TerminalError
 from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.plan import Left
 from workbook.progress import Progress
-from workbook.schema.mariadb import Dialect
+from workbook.schema.mariadb import Dialect, mariadb_members
 from workbook.schema.mariadb_code import as_mysql
 from workbook.schema.table import TableDefinition, split_table
 from workbook.schema.tokens import code_of, tokens_of
@@ -359,7 +359,7 @@ def _read_members(
     """The members of ENUM and SET columns that hold a question mark in print.
 
     MySQL prints definitions in three-byte UTF-8 and puts ? for anything beyond, an emoji for one; the true members
-    show only in values, so a temporary table of the same type is asked for each.
+    show only in values, so a temporary table of the same type (MariaDB: a variable) is asked for each.
     """
     found = {}
     for path in tables:
@@ -371,6 +371,8 @@ def _read_members(
 
 def _members(session: Session, path: TablePath, name: str, column_type: str, data_type: str) -> tuple[str, ...]:
     count = sum(token.kind == "string" for token in tokens_of(column_type))
+    if session.flavour == "mariadb":
+        return mariadb_members(session, mysql_path(*path, name), data_type, count)
     scratch = mysql_path(path[0], "_workbook_members")
     column = quote_mysql(name)
     values = (f"({place + 1})" if data_type == "enum" else f"({1 << place})" for place in range(count))

@@ -1,5 +1,6 @@
 """MariaDB's definitions of tables in MySQL's language: what it prints otherwise, has under other names, or alone."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from workbook.catalog.mariadb import (
 from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.plan import Left
 from workbook.schema.tokens import Token, closing, code_of, split_at_commas, text_of, tokens_of
+from workbook.servers import Session
 
 # Options that MySQL has not, and what is said of them; those without a word change nothing that anyone could see.
 _OPTIONS: Mapping[str, str] = {
@@ -299,6 +301,21 @@ class _Translated:
 
     def _recollated(self, what: str, was: str, nearest: str, why: str) -> None:
         self.changes.append(f"{what} {was} becomes {nearest}" + (f": {why}" if why else ""))
+
+
+def mariadb_members(session: Session, column: str, data_type: str, count: int) -> tuple[str, ...]:
+    """All members of an ENUM or SET column (a quoted path), from a variable of its type.
+
+    A temporary table would be written to the binlog of a server in MIXED mode, and the source would seem to move.
+    """
+    number = "n" if data_type == "enum" else "1 << (n - 1)"
+    block = (
+        f"BEGIN NOT ATOMIC DECLARE member TYPE OF {column}; DECLARE n INT DEFAULT 0;"
+        " DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '[]';"
+        f" WHILE n < {count} DO SET n = n + 1; SET member = {number};"
+        " SET found = JSON_ARRAY_APPEND(found, '$', CONVERT(member USING utf8mb4)); END WHILE; SELECT found; END"
+    )
+    return tuple(json.loads(session.rows(block.replace("%", "%%"), ())[0]["found"]))
 
 
 def _functions(code: Sequence[Token]) -> set[str]:
