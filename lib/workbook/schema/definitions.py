@@ -12,6 +12,7 @@ from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.progress import Progress
+from workbook.schema.shown import shown_tables
 from workbook.schema.table import TableDefinition, split_table
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server, Session
@@ -127,10 +128,7 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
         server.session() as session,
         Progress(f"Reading definitions of the {server.role}", total, "definitions") as progress,
     ):
-        texts = {}
-        for path in tables:
-            texts[path] = _shown(session, "TABLE", path)["Create Table"]
-            progress.advance()
+        texts = shown_tables(server, tables, progress)
         usage = _view_usage(session, catalog)
         for view in catalog.views:
             if view.database in wanted:
