@@ -54,6 +54,9 @@ def suggestions(table: Table, mapped: TableMap, profile: Figures) -> list[Sugges
     figures = profile.columns(table.path)
     sampled = bool(profile.table(table.path).get("sampled"))
     made = []
+    if not table.key and mapped.target.keyless == "keep":
+        why = "the table has no key, by which changes find their row; Datastream cannot backfill an invisible one"
+        made.append(Suggestion(table.database, table.name, "", "target: {keyless: invisible-key}", why, None))
     for column in table.columns:
         if column.name in mapped.column:
             for write, why, rows in _for_column(column, mapped.column[column.name], figures.get(column.name), sampled):

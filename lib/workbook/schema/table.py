@@ -16,6 +16,7 @@ from workbook.schema.tokens import (
     tokens_of,
 )
 
+INTRODUCERS = ("_utf8mb3", "_utf8mb4", "_latin1", "_ascii")
 _INDEX_WORDS = ("UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL")
 # Said or not said, they mean the same: InnoDB's own index structure, and MySQL's default for foreign keys.
 _SILENT = (("using", "btree"), ("using", "hash"), ("index_type", "btree"))
@@ -36,7 +37,7 @@ class Part:
             place = _find(words, silent)
             if place is not None:
                 del words[place : place + len(silent)]
-        return tuple(_without_default_actions(words))
+        return tuple(_without_introducers(_without_default_actions(words)))
 
     @cached_property
     def definition(self) -> tuple[str, ...]:
@@ -190,6 +191,12 @@ def _value(tokens: Sequence[Token], place: int) -> tuple[str, int]:
 def _find(words: Sequence[str], wanted: Sequence[str]) -> int | None:
     size = len(wanted)
     return next((place for place in range(len(words) - size + 1) if tuple(words[place : place + size]) == wanted), None)
+
+
+def _without_introducers(words: Sequence[str]) -> list[str]:
+    """Without the character set of a literal: the server takes the column's as soon as it writes the table anew."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return [word for word, following in pairs if not (word in INTRODUCERS and following.startswith("'"))]
 
 
 def _without_default_actions(words: Sequence[str]) -> list[str]:
