@@ -284,9 +284,9 @@ def _code(
                 _refuse_changed_code(code, made.settings, there)
                 continue
             undo = f"DROP {kind.upper()} IF EXISTS {name}"
-            # A view is named with its database; the others are made inside theirs.
-            database = None if kind == "view" else code.database
-            step = Step(kind, name, made.statement, undo, made.settings, database, shown=_printable(made.statement))
+            # Made inside its database: a view names its tables with theirs, but not always its functions.
+            shown = _printable(made.statement)
+            step = Step(kind, name, made.statement, undo, made.settings, code.database, shown=shown)
             steps += _under_collation(code, step, databases[code.database], owned, steps, left)
 
 
