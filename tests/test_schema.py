@@ -478,6 +478,21 @@ def test_a_foreign_key_must_not_be_parted_by_a_choice(scratch: Any) -> None:
         move.plan()
 
 
+def test_rows_that_a_chosen_collation_would_make_equal_are_found_before_they_are_loaded(scratch: Any) -> None:
+    database = scratch.database()
+    scratch.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a varchar(20), b int, UNIQUE KEY k (a, b)) DEFAULT CHARSET=latin1",
+        database,
+    )
+    # In latin1_swedish_ci ae and æ are two; by the rules of Unicode they are one.
+    scratch.execute("INSERT INTO t VALUES (1, 'ae', 1), (2, 'æ', 1), (3, NULL, 1), (4, NULL, 1)", database)
+    colliding = f"{WIDE}\ncollations: {{latin1_swedish_ci: utf8mb4_0900_ai_ci}}"
+    with pytest.raises(Refused, match="unique key 'k'"):
+        Move(scratch, database, target=rules_of(colliding)).plan()
+    telling_apart = f"{WIDE}\ncollations: {{latin1_swedish_ci: utf8mb4_bin}}"
+    assert Move(scratch, database, target=rules_of(telling_apart)).plan().steps
+
+
 @pytest.mark.parametrize("setting", ["sql_require_primary_key", "sql_generate_invisible_primary_key"])
 def test_a_target_that_would_refuse_or_change_keyless_tables_is_refused_first(scratch: Any, setting: str) -> None:
     database = scratch.database()

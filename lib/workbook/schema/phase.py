@@ -12,6 +12,7 @@ from workbook.mapping.objects import Mapping
 from workbook.mapping.target import UNCHANGED
 from workbook.plan import Applied, Journal, Plan, apply
 from workbook.schema.choices import moved_collation
+from workbook.schema.collisions import refuse_collisions
 from workbook.schema.compare import ObjectDifference, compare
 from workbook.schema.definitions import Definitions, TablePath, read_definitions, read_target, scope_of
 from workbook.schema.held import Held, held
@@ -117,7 +118,10 @@ def plan_schema(
 ) -> SchemaPlan:
     """The plan from the servers as they are. Raises Refused where the target holds what is not ours."""
     definitions = read_source(source, catalog, mapping)
-    return plan(definitions, read_target(target, definitions), owned)
+    there = read_target(target, definitions)
+    planned = plan(definitions, there, owned)
+    refuse_collisions(source, definitions, [path for path in definitions.tables if path not in there.tables])
+    return planned
 
 
 def plan_again(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaPlan:
