@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -583,3 +584,22 @@ def test_clauses_without_a_place_on_cloud_sql_are_left_out_and_said() -> None:
     for word in ("TABLESPACE", "DATA DIRECTORY", "INDEX DIRECTORY", "ENCRYPTION", "CONNECTION", "SECONDARY_ENGINE"):
         assert word in said
     assert "s3cret" not in said
+
+
+@pytest.mark.soak
+def test_ten_thousand_tables_are_read_in_twenty_seconds_and_planned_in_thirty(scratch: Any) -> None:
+    database = scratch.database()
+    tables = (
+        f"CREATE TABLE t{number} (id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, name varchar(100) NOT NULL DEFAULT"
+        " '', mail varchar(120) CHARACTER SET latin1, kind enum('a','b','c'), amount decimal(12,2) DEFAULT 0.5, note text,"
+        " created datetime(6) DEFAULT CURRENT_TIMESTAMP(6), doc json, twice decimal(14,2) AS (amount * 2), UNIQUE KEY"
+        f" by_mail (mail), KEY by_name (name, created), CONSTRAINT c{number} CHECK (amount >= 0))"
+        for number in range(10_000)
+    )
+    scratch.script(";\n".join(tables) + ";\n", database)
+    started = time.monotonic()
+    move = Move(scratch, database)
+    read = time.monotonic()
+    assert len(move.plan().steps) == 10_001
+    assert read - started < 20
+    assert time.monotonic() - read < 30

@@ -107,7 +107,7 @@ def _parts(
     primary_there = (there.primary_key,) if there.primary_key else ()
     kept, without_parent = expected_foreign_keys(source, path)
     own = source.split[path]
-    origin = {part.normal for part in (*own.indexes, *own.foreign_keys, *own.checks, *filter(None, (own.primary_key,)))}
+    origin = {part.text for part in (*own.indexes, *own.foreign_keys, *own.checks, *filter(None, (own.primary_key,)))}
     for kind, parts, found in (
         ("index", (*primary, *wanted.indexes), (*primary_there, *there.indexes)),
         ("foreign key", kept, there.foreign_keys),
@@ -124,7 +124,7 @@ def _compared(
     wanted: Iterable[Part],
     there: Iterable[Part],
     table: TableDefinition,
-    origin: Collection[tuple[str, ...]],
+    origin: Collection[str],
 ) -> Iterable[ObjectDifference]:
     extra = {part.name.lower(): part for part in there}
     missing = []
@@ -133,8 +133,8 @@ def _compared(
         found = extra.pop(part.name.lower(), None)
         if found is None:
             missing.append(part)
-        elif found.normal == part.normal:
-            if part.normal in origin:
+        elif part.same_as(found):
+            if part.text in origin:
                 yield ObjectDifference(kind, name, "same")
             elif part.name == COUNTER_INDEX:
                 yield ObjectDifference(kind, name, "tolerated", "added for the AUTO_INCREMENT column", CLOUD_SQL)

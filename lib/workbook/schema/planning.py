@@ -248,7 +248,7 @@ def _refuse_changed(
     for kind, parts in pairs:
         for part in parts:
             found = parts_there[kind].get(part.name.lower())
-            if found is not None and found.normal != part.normal:
+            if found is not None and not part.same_as(found):
                 changed.append(f"{kind} {part.name!r} is defined otherwise")
     if wanted.normal_partitioning != there.normal_partitioning:
         changed.append("its partitions differ")

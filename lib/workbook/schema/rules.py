@@ -147,7 +147,11 @@ def _with_members(column: Part, members: tuple[str, ...] | None) -> Part:
 def _counter_without_index(table: TableDefinition) -> str | None:
     """The AUTO_INCREMENT column that comes first in no index; MyISAM allows that, InnoDB does not."""
     counter = next(
-        (column.name for column in table.columns if any(t.word == "AUTO_INCREMENT" for t in tokens_of(column.text))),
+        (
+            column.name
+            for column in table.columns
+            if "AUTO_INCREMENT" in column.text and any(t.word == "AUTO_INCREMENT" for t in tokens_of(column.text))
+        ),
         None,
     )
     keys = (table.primary_key, *table.indexes) if table.primary_key else table.indexes
