@@ -48,6 +48,12 @@ class Step:
         return f"{self.kind} {self.name}"
 
 
+def _with_undo(step: Step) -> faces.Html:
+    """The statement of a step and the one that takes it back, folded."""
+    undo = f"-- undo\n{step.undo}" if step.undo else "-- no undo of its own: it goes with what it belongs to"
+    return faces.details("SQL and undo", faces.code(f"{step.shown or step.statement}\n\n{undo}"))
+
+
 @dataclass(frozen=True)
 class Left:
     """Something that is not carried over, or carried over changed, and why. `expected` where a rule says so, `by` whose."""
@@ -90,12 +96,11 @@ class Plan:
                     {
                         "kind": step.kind,
                         "name": step.name,
-                        "statement": faces.details("SQL", faces.code(step.shown or step.statement)),
-                        "undo": step.undo or _NO_UNDO,
+                        "statement": _with_undo(step),
                     }
                     for step in self.steps
                 ],
-                {"kind": "Kind", "name": "Name", "statement": "Statement", "undo": "Its undo"},
+                {"kind": "Kind", "name": "Name", "statement": "Statement"},
                 caption="Steps in order",
             ),
             faces.table(
@@ -139,13 +144,12 @@ class Applied:
                     [
                         {
                             "step": step.object,
-                            "statement": faces.details("SQL", faces.code(step.shown or step.statement)),
-                            "undo": step.undo or _NO_UNDO,
+                            "statement": _with_undo(step),
                             "seconds": f"{seconds:,.2f}",
                         }
                         for step, seconds in zip(self.steps, self.seconds, strict=True)
                     ],
-                    {"step": "Step", "statement": "Statement", "undo": "Its undo", "seconds": "Seconds"},
+                    {"step": "Step", "statement": "Statement", "seconds": "Seconds"},
                 ),
             )
             if self.steps
@@ -215,7 +219,6 @@ def _wait_for_others(session: Session) -> None:
 
 _LOCK = "workbook_apply"
 _LOCK_SECONDS = 600
-_NO_UNDO = "goes with what it belongs to"
 # Every step states these, so that nothing of the step before it lasts.
 _SETTINGS = {
     "sql_mode": SESSION_SQL_MODE,

@@ -105,7 +105,7 @@ def _in_words(facts: Table, columns: Sequence[Column], moved: Sequence[Column]) 
         for old, new in zip(facts.columns, columns, strict=True)
         if old.data_type != new.data_type
     )
-    widened = f"; so that every text finds room {', '.join(types)}" if types else ""
+    widened = f"; so that every text finds room, {', '.join(types)}" if types else ""
     # Of utf8mb3 the collations of the same name sort and compare as they did; those of other sets may not.
     others = [name for name in charsets if name not in ("utf8mb3", "utf8")]
     compared = (

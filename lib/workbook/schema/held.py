@@ -33,4 +33,5 @@ def held(source: Definitions, target: Definitions) -> tuple[Held, ...]:
         elif code.kind == "trigger":
             table = mysql_path(code.database, code.table or "")
             found.append(Held("trigger", name, f"taken away while rows are loaded into {table}, back after it", None))
-    return tuple(found)
+    # What a person has to wake comes first.
+    return tuple(sorted(found, key=lambda item: item.wake is None))

@@ -64,12 +64,19 @@ class SchemaResult:
                 ("Different", counts["different"]),
             ),
             faces.table(
-                [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in worth],
+                [
+                    {
+                        **asdict(item),
+                        "verdict": faces.stack(
+                            faces.badge(item.verdict), faces.text(f"by {item.by}", muted=True) if item.by else None
+                        ),
+                    }
+                    for item in worth
+                ],
                 {
                     "kind": "Kind",
                     "name": "Name",
                     "verdict": "Verdict",
-                    "by": "By the rules of",
                     "detail": "What differs, and why",
                 },
                 caption="Objects that are not exactly the same",
