@@ -1,6 +1,6 @@
 # What there is to do: make (without a target) prints it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab clean setup
+.PHONY: help demo test lab soak clean setup
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,9 @@ test: $(VENV)/ready   ## every test, on real servers
 
 lab: $(VENV)/ready    ## the sandbox up and JupyterLab open on the notebooks, ready to run by hand
 	@.ci/lab
+
+soak: $(VENV)/ready   ## the long proofs: kills, random schemas; MINUTES=30 for those that take a time
+	@MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -m soak
 
 clean:           ## stop the sandbox; remove what was made, but for the reports
 	@if test -x $(BIN)/workbook; then $(BIN)/workbook sandbox down; fi

@@ -13,10 +13,11 @@ from pydantic_core import PydanticUndefined
 from workbook import errors
 from workbook.assess import checks
 from workbook.catalog import mariadb
-from workbook.mapping import cleaning
+from workbook.mapping import cleaning, target
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
 from workbook.profile import personal
+from workbook.schema import rules
 
 README = CHECKOUT / "params" / "README.md"
 
@@ -43,6 +44,8 @@ def error_tree() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "keys": keys,
+    "target": target.markdown,
+    "options": rules.markdown,
     "types": type_map.markdown,
     "mariadb": mariadb.markdown,
     "cleaning": cleaning.markdown,

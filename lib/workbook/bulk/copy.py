@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +57,15 @@ def writer(target: Server) -> "pymysql.Connection[Any]":
     return connection
 
 
-def select_expression(column: Column) -> str:
-    """How a column is read so that its text is exact."""
+def select_expression(column: Column, converted: bool = False) -> str:
+    """How a column is read so that its text is exact; `converted` where it is utf8mb4 on the target by choice."""
     name = quote_mysql(column.name)
     if column.data_type == "float":
         return f"CAST({name} AS DOUBLE)"  # the text protocol prints six digits of a FLOAT
     if column.data_type in ("bit", "enum", "set"):
         # Of an ENUM the number tells the empty error value from a member that is empty.
         return f"CAST({name} AS UNSIGNED)"
-    return name
+    return f"CONVERT({name} USING utf8mb4)" if converted else name
 
 
 def load_expression(column: Column, variable: str) -> str | None:
@@ -77,7 +77,7 @@ def load_expression(column: Column, variable: str) -> str | None:
     return None
 
 
-def statements(table: Table, chunk: Chunk) -> tuple[str, list[Any], str]:
+def statements(table: Table, chunk: Chunk, converted: Collection[str] = ()) -> tuple[str, list[Any], str]:
     """The SELECT with its values, and the LOAD DATA with a %s for the file name."""
     columns = table.stored_columns
     path = mysql_path(*table.path)
@@ -85,7 +85,7 @@ def statements(table: Table, chunk: Chunk) -> tuple[str, list[Any], str]:
     order = (
         " ORDER BY " + ", ".join(quote_mysql(name) for name in table.primary_key.columns) if table.primary_key else ""
     )
-    read = f"SELECT {', '.join(select_expression(column) for column in columns)} FROM {path}"
+    read = f"SELECT {', '.join(select_expression(column, column.name in converted) for column in columns)} FROM {path}"
     select = with_values(read) + where + with_values(order) if values else read + order
     places, settings = [], []
     for number, column in enumerate(columns):
@@ -108,14 +108,15 @@ def copy_chunk(
     target: "pymysql.Connection[Any]",
     done: str | None = None,
     worker: int = 0,
+    converted: Collection[str] = (),
 ) -> Copied:
     """Copy the rows of `chunk` and, in the same transaction, run `done` (the chunk ledger's statement, with a %s each
-    for rows and bytes).
+    for rows and bytes). The text of columns in `converted` is sent as utf8mb4.
 
     Raises TerminalError where a row was refused, changed or lost on the way, with the key range; nothing of the chunk
     is then on the target.
     """
-    select, values, load = statements(table, chunk)
+    select, values, load = statements(table, chunk, converted)
     started = time.time()
     feed = _Feed(table, source, select, values)
     with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
@@ -125,6 +126,9 @@ def copy_chunk(
         thread.start()
         try:
             with target.cursor() as cursor:
+                # A generated column notes each value that it rounds, as it did on the source.
+                generated = len(table.stored_columns) < len(table.columns)
+                cursor.execute(f"SET SESSION sql_notes = {int(not generated)}")
                 cursor.execute(load.replace("%s", mysql_string(pipe), 1))
                 loaded = cursor.rowcount
                 warnings = _count(cursor)

@@ -17,6 +17,7 @@ from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.progress import Progress
+from workbook.schema import converted_columns
 from workbook.servers import Server
 
 
@@ -54,7 +55,8 @@ def load(
             ledger.begin(snapshot)
             _empty(target, tables)
         chunks, kept = _chunks(source, ledger, tables, settings.bulk.chunk_rows, resumed)
-        copied = _copy(workers, catalog, ledger, chunks)
+        converted = {item.path: converted_columns(catalog.table[item.path], item.target) for item in mapping.in_scope}
+        copied = _copy(workers, catalog, ledger, chunks, converted)
     finally:
         workers.close()
     rows_ended = time.monotonic()
@@ -117,7 +119,13 @@ def _chunks(
     return chunks, kept
 
 
-def _copy(workers: "Workers", catalog: Catalog, ledger: ChunkLedger, chunks: Sequence[Chunk]) -> list[Copied]:
+def _copy(
+    workers: "Workers",
+    catalog: Catalog,
+    ledger: ChunkLedger,
+    chunks: Sequence[Chunk],
+    converted: dict[tuple[str, str], tuple[str, ...]],
+) -> list[Copied]:
     parts: dict[tuple[str, str], int] = defaultdict(int)
     for chunk in chunks:
         parts[chunk.path] += 1
@@ -126,7 +134,7 @@ def _copy(workers: "Workers", catalog: Catalog, ledger: ChunkLedger, chunks: Seq
     total = sum(expected[chunk.path] for chunk in chunks)
     copied = []
     with Progress("Loading rows", total, "rows") as progress:
-        tasks = [Task(catalog.table[chunk.path], chunk, ledger.done(chunk)) for chunk in chunks]
+        tasks = [Task(catalog.table[chunk.path], chunk, ledger.done(chunk), converted[chunk.path]) for chunk in chunks]
         for item in workers.run(tasks):
             copied.append(item)
             progress.advance(expected[item.chunk.path], f"{item.chunk.table} {item.chunk.number}")

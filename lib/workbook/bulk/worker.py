@@ -20,11 +20,12 @@ from workbook.servers import Server
 
 @dataclass(frozen=True)
 class Task:
-    """A chunk to copy, and the chunk ledger's statement that notes it."""
+    """A chunk to copy, the chunk ledger's statement that notes it, and the columns that become utf8mb4."""
 
     table: Table
     chunk: Chunk
     done: str
+    converted: tuple[str, ...] = ()
 
 
 class Workers:
@@ -106,7 +107,10 @@ def _work(pipe: Connection, source: Server, target: Server, number: int) -> None
                     cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                 pipe.send("open")
             else:
-                pipe.send(copy_chunk(message.table, message.chunk, reading, writing, message.done, number))
+                done = copy_chunk(
+                    message.table, message.chunk, reading, writing, message.done, number, message.converted
+                )
+                pipe.send(done)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
     except WorkbookError as error:

@@ -57,6 +57,9 @@ def suggestions(table: Table, mapped: TableMap, profile: Figures) -> list[Sugges
     # MariaDB's JSON is text with a check.
     checks = {check.clause.strip("()") + ")" for check in table.checks}
     made = []
+    if not table.key and mapped.target.keyless == "keep":
+        why = "the table has no key, by which changes find their row; Datastream cannot backfill an invisible one"
+        made.append(Suggestion(table.database, table.name, "", "target: {keyless: invisible-key}", why, None))
     for column in table.columns:
         if column.name in mapped.column:
             document = column.data_type == "json" or f"json_valid({quote_mysql(column.name)})" in checks

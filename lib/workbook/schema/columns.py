@@ -1,17 +1,24 @@
 """How the columns of a table differ between source and target, in words."""
 
 import re
+from collections.abc import Sequence
 
 from workbook.catalog import Column
 from workbook.schema.alike import alike_expressions
 from workbook.schema.definitions import Definitions, TablePath
-from workbook.schema.table import normal_type
+from workbook.schema.table import INTRODUCERS, normal_type
 from workbook.schema.tokens import normal, normal_name, tokens_of
 
+_LITERAL = re.compile(rf"\b(?:{'|'.join((*INTRODUCERS, '_utf8'))})(?=\\?')", re.I)
 
-def column_differences(source: Definitions, target: Definitions, path: TablePath) -> list[tuple[str, str]]:
-    """(column, what differs) for each column that is missing, extra, moved or defined otherwise on the target."""
-    here = source.catalog.table[path].columns
+
+def column_differences(
+    source: Definitions, target: Definitions, path: TablePath, here: Sequence[Column]
+) -> list[tuple[str, str]]:
+    """(column, what differs) for each column that is missing, extra, moved or defined otherwise on the target.
+
+    `here` are the columns as they are wanted.
+    """
     there = target.catalog.table[path].column
     found = []
     for column in here:
@@ -43,7 +50,7 @@ def _differences(source: Column, target: Column, loose: bool) -> list[str]:
         ("character set", normal_name(source.charset or ""), normal_name(target.charset or "")),
         ("collation", normal_name(source.collation or ""), normal_name(target.collation or "")),
         ("NULL allowed", source.nullable, target.nullable),
-        ("default", source.default, target.default),
+        ("default", _default(source), _default(target)),
         ("default is an expression", source.default_is_expression, target.default_is_expression),
         ("ON UPDATE", _expression(source.on_update), _expression(target.on_update)),
         ("generated", source.generated, target.generated),
@@ -75,8 +82,13 @@ def _unescaped(text: str | None) -> str | None:
     return None if text is None else re.sub(r"\\(.)", r"\1", text, flags=re.S)
 
 
+def _default(column: Column) -> str | tuple[str, ...] | None:
+    return _expression(column.default) if column.default_is_expression else column.default
+
+
 def _expression(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else normal(tokens_of(text))
+    # The catalogue prints quotes with backslashes before them; of literals see Part.normal.
+    return None if text is None else normal(tokens_of(_LITERAL.sub("", text)))
 
 
 def _narrower(source: Column, target: Column) -> bool:

@@ -10,11 +10,13 @@ from typing import Any
 from workbook import faces
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError
+from workbook.mapping.target import UNCHANGED, TargetRules
 from workbook.names import mysql_path, mysql_string, quote_mysql
-from workbook.plan import Left
+from workbook.plan import Left, settle
 from workbook.progress import Progress
 from workbook.schema.mariadb import Dialect, mariadb_members
 from workbook.schema.mariadb_code import as_mysql
+from workbook.schema.shown import shown_tables
 from workbook.schema.table import TableDefinition, split_table
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server, Session
@@ -72,8 +74,9 @@ class Definitions:
 
     `tables` holds SHOW CREATE TABLE by path; `members` the true ENUM and SET members of columns whose members the
     server prints with question marks, by (database, table, column); `account` is the login as the server knows it;
-    `zones` are the time zones it knows of those that were asked for. Of a MariaDB server all is in MySQL's language;
-    `changes` and `left` say what became otherwise or stays behind.
+    `zones` are the time zones it knows of those that were asked for, `collations` all that it knows. `choices` are
+    those of the mapping by table, and `default` is the one for databases. Of a MariaDB server all is in MySQL's
+    language; `changes` and `left` say what became otherwise or stays behind.
     """
 
     role: str
@@ -91,6 +94,10 @@ class Definitions:
     def loose(self) -> bool:
         """Whether MariaDB printed them, in MySQL's words by now, but not with its brackets."""
         return self.catalog.flavour == "mariadb"
+
+    collations: frozenset[str] = frozenset()
+    choices: Mapping[TablePath, TargetRules] = field(default_factory=dict, repr=False)
+    default: TargetRules = UNCHANGED
 
     @cached_property
     def split(self) -> Mapping[TablePath, TableDefinition]:
@@ -143,14 +150,14 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
         server.session() as session,
         Progress(f"Reading definitions of the {server.role}", total, "definitions") as progress,
     ):
-        texts = {}
         dialect = Dialect(catalog) if catalog.flavour == "mariadb" else None
-        for path in tables:
-            if dialect:
+        if dialect:
+            texts = {}
+            for path in tables:
                 texts[path] = dialect.table(path, _shown_bytes(session, "TABLE", path))
-            else:
-                texts[path] = _shown(session, "TABLE", path)["Create Table"]
-            progress.advance()
+                progress.advance()
+        else:
+            texts = shown_tables(server, tables, progress)
         usage = _view_usage(session, catalog)
         for view in catalog.views:
             if view.database in wanted:
@@ -181,6 +188,7 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
 
 def read_target(server: Server, source: Definitions) -> Definitions:
     """What the target holds of the databases in the source's scope: its names all, its definitions where they overlap."""
+    settle(server)
     scope = source.scope
     zones = {dict(item.settings).get("time_zone", "SYSTEM") for item in source.code}
     with server.session() as session:
@@ -190,11 +198,15 @@ def read_target(server: Server, source: Definitions) -> Definitions:
             for zone in zones
             if zone == "SYSTEM" or session.scalar("SELECT CONVERT_TZ('2024-01-01', '+00:00', %s)", (zone,)) is not None
         )
+        collations = frozenset(
+            row["name"].lower()
+            for row in session.rows("SELECT COLLATION_NAME AS name FROM information_schema.COLLATIONS")
+        )
     folded = {name.lower(): name for name in present}
     databases = [name for name in scope.databases if name in present or name.lower() in folded]
     catalog = read_catalog(server, [name if name in present else folded[name.lower()] for name in databases])
     read = read_definitions(server, catalog, scope)
-    return replace(read, zones=known)
+    return replace(read, zones=known, collations=collations)
 
 
 def _shown(session: Session, kind: str, path: TablePath) -> dict[str, Any]:
