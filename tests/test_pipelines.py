@@ -221,6 +221,12 @@ def test_a_move_that_is_not_proven_says_so_with_status_1_and_both_ways_on(office
     for part in ("missing: 0 statements that read on the target", "Why it matters:", "restart it", "--to source"):
         assert part in told
     assert office.standing("report").words == "target (not proven)"
+    # A statement that fails is no activity.
+    with _connected(office) as connection, connection.cursor() as cursor:
+        with pytest.raises(pymysql.MySQLError, match="Unknown column"):
+            cursor.execute(f"SELECT gone FROM {mysql_path(office.database, 'orders')}")
+        with pytest.raises(VerdictFailed, match="missing: 0 statements that read"):
+            office.move("report", to="target", wait=0)
     # It reads its new settings after all: the same command finds the proof.
     connection = pymysql.connect(
         host="127.0.0.1", port=office.scratch.target.port, user=CLERK, password=PASSWORD, database=office.database

@@ -96,13 +96,13 @@ def read_traffic(server: Server) -> Traffic:
         own = int(session.scalar("SELECT CONNECTION_ID()"))
         counted = _statements(
             session,
-            "SELECT USER AS a, HOST AS b, EVENT_NAME AS e, COUNT_STAR AS n"
+            "SELECT USER AS a, HOST AS b, EVENT_NAME AS e, COUNT_STAR AS n, SUM_ERRORS AS f"
             " FROM performance_schema.events_statements_summary_by_account_by_event_name"
             " WHERE USER IS NOT NULL AND COUNT_STAR > 0 AND EVENT_NAME LIKE 'statement/sql/%'",
         )
         of_thread = _statements(
             session,
-            "SELECT t.PROCESSLIST_ID AS a, '' AS b, s.EVENT_NAME AS e, s.COUNT_STAR AS n"
+            "SELECT t.PROCESSLIST_ID AS a, '' AS b, s.EVENT_NAME AS e, s.COUNT_STAR AS n, s.SUM_ERRORS AS f"
             " FROM performance_schema.events_statements_summary_by_thread_by_event_name s"
             " JOIN performance_schema.threads t USING (THREAD_ID)"
             " WHERE t.PROCESSLIST_USER IS NOT NULL AND s.COUNT_STAR > 0 AND s.EVENT_NAME LIKE 'statement/sql/%'",
@@ -151,5 +151,6 @@ def _statements(session: Session, sql: str) -> dict[tuple[str, str], dict[str, i
     found: dict[tuple[str, str], dict[str, int]] = {}
     for row in session.rows(sql):
         kind = str(row["e"]).rpartition("/")[2]
-        found.setdefault((str(row["a"]), str(row["b"])), {})[kind] = int(row["n"])
+        # A statement that was refused is no work done.
+        found.setdefault((str(row["a"]), str(row["b"])), {})[kind] = max(0, int(row["n"]) - int(row["f"]))
     return found
