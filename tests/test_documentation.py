@@ -25,6 +25,10 @@ PHASE_COMMANDS = [
     f"{WORKBOOK} run profile assess map -p params/local.yaml",
     f"{WORKBOOK} run -p params/local.yaml",
     f"{WORKBOOK} run validate -p params/local.yaml",
+    f"{WORKBOOK} run pipelines -p params/local.yaml",
+    f"{WORKBOOK} pipelines settings web-shop -p params/local.yaml",
+    f"{WORKBOOK} pipelines move dashboard --to shadow -p params/local.yaml",
+    f"{WORKBOOK} pipelines status -p params/local.yaml",
     f"{WORKBOOK} status -p params/local.yaml",
     f"{WORKBOOK} schedule -p params/local.yaml --at 02:00",
     f"{WORKBOOK} site",
@@ -154,6 +158,8 @@ def test_the_demo_ends_with_a_validated_copy_and_an_index(tmp_path: Path) -> Non
     assert (tmp_path / "reports" / "index.html").exists()
     record = json.loads(next((tmp_path / "reports").glob("*/run.json")).read_text())
     assert record["status"] == "ok"
+    assert [phase["name"] for phase in record["phases"]] == [kind.name for kind in PHASES if kind.by_default]
+    assert "pipelines" not in {phase["name"] for phase in record["phases"]}
     validated = json.loads(next((tmp_path / "reports").glob("*/validate.json")).read_text())
     assert validated["verdict"] == "same"
     assert {table["verdict"] for table in validated["tables"]} == {"same"}

@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, schedule, site, sandbox."""
+"""The command line: workbook run, status, rollback, schedule, site, pipelines, sandbox."""
 
 import json
 import os
@@ -23,6 +23,10 @@ sandbox_app = typer.Typer(
     help="Local stand-ins: two MySQL servers, BigQuery, Pub/Sub, and the sample shop.", no_args_is_help=True
 )
 app.add_typer(sandbox_app, name="sandbox")
+pipelines_app = typer.Typer(
+    help="The jobs and applications around the database: where each works, and moving it.", no_args_is_help=True
+)
+app.add_typer(pipelines_app, name="pipelines")
 
 ParamsFile = Annotated[Path, typer.Option("--params", "-p", help="the params file")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, laid over the params; may be repeated")]
@@ -99,6 +103,58 @@ def site(reports: Reports = None) -> None:
     _use_reports(reports)
     reports_folder().mkdir(parents=True, exist_ok=True)
     typer.echo(build_index(reports_folder()))
+
+
+@pipelines_app.command("status")
+def pipelines_status(
+    params_file: ParamsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="print the states as JSON")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Where each pipeline works, and its connections on both sides now."""
+    from workbook.phases.pipelines import print_pipelines
+
+    _use_reports(reports)
+    print_pipelines(_settings(params_file, sets), as_json)
+
+
+@pipelines_app.command("settings")
+def pipelines_settings(
+    name: Annotated[str, typer.Argument(help="a pipeline of the register")],
+    params_file: ParamsFile,
+    to: Annotated[str, typer.Option("--to", help="source or target")] = "target",
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Print a pipeline's connection settings towards one side, in its own form; nothing is written."""
+    from workbook.phases.pipelines import settings_of
+
+    _use_reports(reports)
+    typer.echo(settings_of(_settings(params_file, sets), name, to).text, nl=False)
+
+
+@pipelines_app.command("move")
+def pipelines_move(
+    names: Annotated[
+        list[str], typer.Argument(help="pipelines of the register; those that move together in one command")
+    ],
+    params_file: ParamsFile,
+    to: Annotated[str, typer.Option("--to", help="shadow, target, source or retired")],
+    wait: Annotated[float, typer.Option(min=0, help="seconds in which the proof must come")] = 60.0,
+    despite: Annotated[list[str] | None, typer.Option(help="a check to pass over; may be repeated")] = None,
+    leave_writes: Annotated[
+        bool, typer.Option("--leave-writes", help="go back though the source lacks what was written on the target")
+    ] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Move pipelines: check, write their settings, prove; exit status 1 where the proof is missing."""
+    from workbook.phases.pipelines import move
+
+    _use_reports(reports)
+    move(_settings(params_file, sets), names, to, wait, despite or [], leave_writes, _say)
+    _say(f"Proven: {', '.join(names)} → {to}.")
 
 
 @sandbox_app.command("up")
