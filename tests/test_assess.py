@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbook.assess import CHECKS, AssessResult, Evidence, assess, judge, plot_readiness
+from workbook.assess import AssessResult, Evidence, assess, checks_for, judge, plot_readiness, plot_segments
 from workbook.assess.checks import markdown
 from workbook.assess.code import dynamic, line_of, phrase, tokens
 from workbook.assess.evidence import Plugin, Seen
@@ -158,16 +158,16 @@ def test_a_check_is_silent_where_there_is_nothing(check: str, held: Catalog, evi
     assert check in result.checks_run
 
 
-def test_every_check_has_a_case_that_fires_and_one_that_is_silent() -> None:
-    assert {check.id for check in CHECKS} == {case[0] for case in FIRES} == {case[0] for case in SILENT}
-    assert {check.number for check in CHECKS} == set(range(1, 16))
-    assert len({check.id for check in CHECKS}) == len(CHECKS)
-    for check in CHECKS:
+def test_every_check_is_one_row_with_all_that_is_said_of_it() -> None:
+    checks = checks_for("8.4")
+    assert {check.number for check in checks} == set(range(40))
+    assert len({check.id for check in checks}) == len(checks)
+    for check in checks:
         assert f"`{check.id}`" in markdown()
         assert check.why
         assert check.todo
-        # Who mends a finding of severity mend is named, and nobody mends a decision.
-        assert (check.mended_by is not None) == (check.severity == "mend")
+        # Who mends a finding of severity mend is named, and nobody mends a decision; only then is it automatic.
+        assert (check.mended_by is not None) == (check.severity == "mend") == (check.effort == "automatic")
 
 
 def test_the_verdict_is_bad_only_for_a_blocker_that_no_phase_mends() -> None:
@@ -188,12 +188,14 @@ def test_a_check_whose_evidence_is_missing_is_skipped_with_the_reason_and_still_
     unread = judge(dataclasses.replace(view("select 1", "x@y"), accounts=None), NOTHING)
     assert "definer" in [skipped.check for skipped in unread.checks_skipped]
     assert set(result.checks_run).isdisjoint(skipped.check for skipped in result.checks_skipped)
-    assert {*result.checks_run, *(it.check for it in result.checks_skipped)} == {check.id for check in CHECKS}
+    assert {*result.checks_run, *(it.check for it in result.checks_skipped)} == {
+        check.id for check in checks_for("8.4") if check.applies("8.4", "mysql")
+    }
 
 
 def test_a_plain_mysql_target_is_not_judged_by_the_rules_of_cloud_sql() -> None:
     result = judge(catalog(tables=(table("t", "MyISAM"),)), NOTHING, "mysql")
-    assert result.findings == ()
+    assert {finding.check for finding in result.findings} == {"keyless"}
     assert "engine" in [skipped.check for skipped in result.checks_skipped]
     assert found(judge(view("select 1", "x@y"), NOTHING, "mysql"), "definer") == ["view shop.v"]
 
@@ -226,18 +228,19 @@ def test_the_result_is_the_contract_and_hostile_names_stay_text() -> None:
     result = judge(catalog(tables=(table(odd, "MyISAM"),), views=(
         View("shop", odd, f"select load_file('/x') AS `{odd}`", "NONE", f"{odd}@%", "DEFINER", "", "", ()),)), NOTHING)  # fmt: skip
     plain = json.loads(json.dumps(result.asdict()))
-    assert set(plain) == {"verdict", "findings", "checks_run", "checks_skipped"}
+    assert {"verdict", "findings", "checks_run", "checks_skipped", "target_version", "segments", "work"} == set(plain)
     assert set(plain["findings"][0]) == {"check", "severity", "object", "detail", "mended_by"}
     assert f"table shop.{odd}" in [finding["object"] for finding in plain["findings"]]
     assert "<script>" not in result._repr_html_()
     assert "<script>" not in plot_readiness(result).to_json()
+    assert "<script>" not in plot_segments(result).to_json()
 
 
 def test_readiness_counts_each_object_once_by_its_worst_finding() -> None:
     result = judge(catalog(
         tables=(table("a", "MyISAM"), table("b"), table("c")),
         views=(View("shop", "v", "select load_file('/x')", "NONE", "gone@%", "DEFINER", "", "", ()),)), NOTHING)  # fmt: skip
-    assert result.readiness()["table"] == {"ready": 2, "mend": 1}
+    assert result.readiness()["table"] == {"ready": 0, "mend": 1, "decide": 2}
     assert result.readiness()["view"] == {"ready": 0, "mend": 1}
 
 
@@ -263,6 +266,7 @@ def test_the_checks_hold_on_a_real_server(scratch: Any) -> None:
     result = assess(scratch.source, read_catalog(scratch.source, [database]), "cloud-sql")
     assert result.verdict == "ok"
     assert result.checks_skipped == ()
+    assert json.loads(json.dumps(result.asdict()))["work"]["automatic"]["checks"] >= 6
     expected = {
         "engine": [f"table {database}.cache", f"table {database}.log <b>"],
         "engine-without-rows": [],
@@ -276,7 +280,7 @@ def test_the_checks_hold_on_a_real_server(scratch: Any) -> None:
     }
     assert {check: found(result, check) for check in expected} == expected
     mine = {it.check: it.detail for it in result.findings if it.object == "account assess's@10.0.0.%"}
-    assert set(mine) == {"super", "file", "dynamic-privilege", "wildcard-grant"}
+    assert set(mine) == {"super", "file", "dynamic-privilege", "wildcard-grant", "federation-password"}
     assert mine["dynamic-privilege"] == "holds TELEMETRY_LOG_ADMIN"
     assert "<b>" not in result._repr_html_()
 

@@ -16,8 +16,9 @@ import pytest
 from conftest import Scratch
 from migration import Migration
 from workbook.accounts import check_accounts, plan_accounts
+from workbook.assess import assess, checks_for
 from workbook.bulk.chunks import cut
-from workbook.catalog import Column
+from workbook.catalog import Column, read_catalog
 from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.errors import TerminalError
 from workbook.phases.fingerprint import differences, target_fingerprint
@@ -422,3 +423,46 @@ def test_a_schema_that_is_there_needs_no_second_plan_and_a_change_on_the_target_
     assert [item.name for item in judged.objects if item.verdict == "different"] == [
         f"`{database}`.`t`.`t_chk_1`", f"`{database}`.`t`.`t_chk_2`"
     ]  # fmt: skip
+
+
+def test_the_assessment_names_what_mysql_has_not(there: Scratch) -> None:
+    database = there.database("assessed")
+    name = there.account("'assessed'@'%'")
+    there.execute(f"CREATE USER {name} IDENTIFIED VIA unix_socket")
+    for statement in (
+        "CREATE SEQUENCE counter",
+        "CREATE TABLE kept (a INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+        "CREATE TABLE crashed (a INT PRIMARY KEY) ENGINE = Aria",
+        "CREATE TABLE typed (a UUID PRIMARY KEY, b INET6, c JSON, d VARCHAR(9) COLLATE utf8mb4_uca1400_ai_ci)",
+        "CREATE PROCEDURE gives() DELETE FROM typed WHERE a = 1 RETURNING a",
+        "CREATE PROCEDURE draws() SELECT NEXT VALUE FOR counter",
+        "CREATE PROCEDURE asks() SELECT * FROM kept FOR SYSTEM_TIME ALL",
+        "CREATE PROCEDURE adds() ALTER TABLE typed ADD COLUMN IF NOT EXISTS e INT",
+        "CREATE PROCEDURE calls() SELECT JSON_DETAILED(c) FROM typed",
+    ):
+        there.execute(statement, database)
+    connection = lifecycle.root_connection(there.state, "source", database=database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = 'ORACLE'")
+        cursor.execute("CREATE PACKAGE tools AS FUNCTION one RETURN INT; END")
+    result = assess(there.source, read_catalog(there.source, [database]), "cloud-sql", "8.4")
+    found = {(it.check, it.object) for it in result.findings}
+    expected = {
+        ("sequence", "sequence assessed.counter"),
+        ("sequence", "procedure assessed.draws"),
+        ("system-versioning", "table assessed.kept"),
+        ("system-versioning", "procedure assessed.asks"),
+        ("aria", "table assessed.crashed"),
+        ("native-type", "column assessed.typed.a"),
+        ("native-type", "column assessed.typed.b"),
+        ("json-text", "table assessed.typed"),
+        ("mariadb-collation", "table assessed.typed"),
+        ("returning", "procedure assessed.gives"),
+        ("mariadb-form", "procedure assessed.adds"),
+        ("mariadb-function", "procedure assessed.calls"),
+        ("mariadb-login", "account assessed@%"),
+        ("package", "package assessed.tools"),
+    }
+    assert expected - found == set()
+    own = {check.id for check in checks_for("8.4") if check.sources == ("mariadb",)}
+    assert own == {check for check, _ in expected}

@@ -72,6 +72,9 @@ class Target(_MySQL):
     """Cloud SQL for MySQL, or its stand-in."""
 
     flavour: Literal["cloud-sql", "mysql"] = Field("cloud-sql", description="what the assessment compares with")
+    version: Literal["8.0", "8.4", "9"] = Field(
+        "8.4", description='its version of MySQL (in quotes; `"9"` for later ones), for the assessment'
+    )
 
 
 class Warehouse(_Section):

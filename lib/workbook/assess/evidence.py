@@ -13,7 +13,14 @@ from workbook.servers import Server, Session
 _MADE_CODE = re.compile(
     r"(CREATE|ALTER)\b(?!\s+(TEMPORARY\s+)?TABLE\b).*?\b(PROCEDURE|FUNCTION|TRIGGER|EVENT|VIEW)\b", re.DOTALL
 )
-RESERVED = ("mysql.session", "mysql.sys", "mysql.infoschema", "mariadb.sys")
+# What every session of the workbook sets for itself.
+_OWN_SESSION = {
+    "time_zone", "sql_mode", "group_concat_max_len", "net_read_timeout", "net_write_timeout", "lock_wait_timeout",
+    "autocommit", "character_set_client", "character_set_connection", "character_set_results", "collation_connection",
+    "information_schema_stats_expiry", "transaction_isolation",
+}  # fmt: skip
+# The servers' own accounts, and root, whom the target has of its own: none of them moves.
+RESERVED = ("mysql.session", "mysql.sys", "mysql.infoschema", "mariadb.sys", "root")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,16 @@ class Plugin:
 
 
 @dataclass(frozen=True)
+class Tablespace:
+    """A general tablespace, or a table's own file where it lies outside of the data folder or is encrypted."""
+
+    name: str
+    general: bool
+    path: str
+    encrypted: bool
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What was read beside the catalog. `missing` names each part that could not be read, and says why."""
 
@@ -49,6 +66,12 @@ class Evidence:
     plugins: tuple[Plugin, ...] = ()
     components: tuple[str, ...] = ()
     statements: tuple[Seen, ...] = ()
+    functions: tuple[str, ...] = ()  # loaded from libraries
+    tablespaces: tuple[Tablespace, ...] = ()
+    resource_groups: tuple[str, ...] = ()  # made by somebody
+    customised: tuple[tuple[str, str], ...] = ()  # global variables that somebody set, and where
+    databases: tuple[str, ...] = ()  # all of the server, its own left out
+    versioned: tuple[str, ...] = ()  # MariaDB's system-versioned tables, as database.name
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +101,12 @@ def read_evidence(source: Server, catalog: Catalog) -> Evidence:
             plugins=part("plugins", _plugins),
             components=part("components", _components),
             statements=() if reasons else part("statements", lambda it: _statements(it, catalog)),
+            functions=part("functions", _functions),
+            tablespaces=part("tablespaces", _tablespaces) if catalog.flavour == "mysql" else (),
+            resource_groups=part("resource_groups", _resource_groups) if catalog.flavour == "mysql" else (),
+            customised=part("customised", _customised_mariadb if catalog.flavour == "mariadb" else _customised),
+            databases=part("databases", _databases),
+            versioned=part("versioned", _versioned) if catalog.flavour == "mariadb" else (),
             missing=missing,
         )
 
@@ -120,6 +149,62 @@ def _plugins(session: Session) -> tuple[Plugin, ...]:
 
 def _components(session: Session) -> tuple[str, ...]:
     return tuple(_text(row["c"]) for row in session.rows("SELECT component_urn AS c FROM mysql.component ORDER BY 1"))
+
+
+def _functions(session: Session) -> tuple[str, ...]:
+    return tuple(_text(row["n"]) for row in session.rows("SELECT name AS n FROM mysql.func ORDER BY 1"))
+
+
+def _tablespaces(session: Session) -> tuple[Tablespace, ...]:
+    # The data files' numbers arrive as bytes, hence the cast.
+    rows = session.rows(
+        "SELECT t.NAME AS n, t.SPACE_TYPE AS k, t.ENCRYPTION AS e, MAX(f.PATH) AS p"
+        " FROM information_schema.INNODB_TABLESPACES t LEFT JOIN information_schema.INNODB_DATAFILES f"
+        " ON CAST(f.SPACE AS UNSIGNED) = t.SPACE WHERE t.SPACE_TYPE IN ('General', 'Single')"
+        " AND t.NAME NOT LIKE 'mysql%%' AND t.NAME NOT LIKE 'sys/%%' GROUP BY t.NAME, t.SPACE_TYPE, t.ENCRYPTION",
+        (),
+    )
+    found = (Tablespace(_text(row["n"]), row["k"] == "General", _text(row["p"] or ""), row["e"] == "Y") for row in rows)
+    return tuple(it for it in found if it.general or it.encrypted or it.path.startswith("/"))
+
+
+def _resource_groups(session: Session) -> tuple[str, ...]:
+    rows = session.rows("SELECT RESOURCE_GROUP_NAME AS n FROM information_schema.RESOURCE_GROUPS ORDER BY 1")
+    return tuple(_text(row["n"]) for row in rows if _text(row["n"]) not in ("USR_default", "SYS_default"))
+
+
+def _customised(session: Session) -> tuple[tuple[str, str], ...]:
+    rows = session.rows(
+        "SELECT VARIABLE_NAME AS n, VARIABLE_SOURCE AS s FROM performance_schema.variables_info"
+        " WHERE VARIABLE_SOURCE <> 'COMPILED' ORDER BY 1"
+    )
+    # What this session set for itself is not the server's.
+    return tuple(
+        (_text(row["n"]), _text(row["s"]).lower())
+        for row in rows
+        if not (row["s"] == "DYNAMIC" and _text(row["n"]) in _OWN_SESSION)
+    )
+
+
+def _customised_mariadb(session: Session) -> tuple[tuple[str, str], ...]:
+    rows = session.rows(
+        "SELECT LOWER(VARIABLE_NAME) AS n, GLOBAL_VALUE_ORIGIN AS s FROM information_schema.SYSTEM_VARIABLES"
+        " WHERE GLOBAL_VALUE_ORIGIN IN ('CONFIG', 'COMMAND-LINE', 'SQL') ORDER BY 1"
+    )
+    return tuple((_text(row["n"]), _text(row["s"]).lower()) for row in rows)
+
+
+def _databases(session: Session) -> tuple[str, ...]:
+    system = ("mysql", "sys", "information_schema", "performance_schema", "_workbook")
+    rows = session.rows("SELECT SCHEMA_NAME AS n FROM information_schema.SCHEMATA ORDER BY 1")
+    return tuple(_text(row["n"]) for row in rows if _text(row["n"]).lower() not in system)
+
+
+def _versioned(session: Session) -> tuple[str, ...]:
+    rows = session.rows(
+        "SELECT TABLE_SCHEMA AS d, TABLE_NAME AS n FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'"
+    )
+    return tuple(f"{_text(row['d'])}.{_text(row['n'])}" for row in rows)
 
 
 def _statements_missing(catalog: Catalog, session: Session) -> str:

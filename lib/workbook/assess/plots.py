@@ -1,4 +1,4 @@
-"""An assessment as a plot: how much of each kind of object is ready."""
+"""An assessment as plots: how much of each kind of object is ready, and what each segment has to do."""
 
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,40 @@ def plot_readiness(result: AssessResult) -> "Figure":
         barmode="stack",
         height=130 + 36 * max(2, len(kinds)),
         xaxis={"title": {"text": "share of the objects"}, "tickformat": ".0%", "range": [0, 1]},
+        yaxis={"autorange": "reversed"},
+    )
+    return figure
+
+
+def plot_segments(result: AssessResult) -> "Figure":
+    """For each segment how many findings there are of each severity; what belongs to no table stands apart."""
+    import plotly.graph_objects as go
+
+    faces.plot_theme()
+    lines = result.by_segment()
+    names = list(lines)
+    figure = go.Figure()
+    for severity in SEVERITIES:
+        counts = [lines[name].get(severity, 0) for name in names]
+        if any(counts):
+            figure.add_trace(
+                go.Bar(
+                    name=_NAMES[severity],
+                    y=names,
+                    x=counts,
+                    orientation="h",
+                    text=[f"{count:,}" if count else "" for count in counts],
+                    textposition="inside",
+                    insidetextanchor="middle",
+                    hovertemplate="%{y}<br>%{x:,} %{fullData.name}<extra></extra>",
+                    marker={"color": _COLORS[severity]},
+                )
+            )
+    figure.update_layout(
+        title="Findings, by segment",
+        barmode="stack",
+        height=130 + 30 * max(2, len(names)),
+        xaxis={"title": {"text": "findings"}},
         yaxis={"autorange": "reversed"},
     )
     return figure

@@ -16,6 +16,7 @@ from workbook import faces, params
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
+from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import Ledger, LedgerJournal, reports_folder
 from workbook.phases.order import PhaseKind, phase_named
@@ -76,6 +77,15 @@ class Phase:
         Raises UsageError where there is none yet.
         """
         return load_mapping(self.mapping_path, self.catalog, emulated=self.emulated)
+
+    @cached_property
+    def segments(self) -> Keys[tuple[str, str], str]:
+        """The segment of each table: the mapping's where there is one, else as the map phase would guess it."""
+        guessed = guess_segments(self.catalog)
+        try:
+            return {**guessed, **{path: table.segment for path, table in self.mapping.tables.items()}}
+        except UsageError:
+            return guessed
 
     @property
     def mapping_path(self) -> Path:

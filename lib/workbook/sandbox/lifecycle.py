@@ -416,6 +416,7 @@ def _write_params(folder: Path, state: dict[str, Any], ports: list[int], admin: 
             "url": f"mysql://admin@127.0.0.1:{ports[1]}",
             "password": "file:target.password",
             "flavour": "cloud-sql",
+            "version": next((it for it in ("8.0", "8.4") if state["servers"]["target"]["version"].startswith(it)), "9"),
         },
         "warehouse": {
             "project": PROJECT,
