@@ -186,8 +186,10 @@ def test_wildcard_grants_become_grants_on_the_databases_they_mean(scratch: Any, 
     planned = move.apply()
     assert move.check(planned).verdict == "ok"
     given = {row[0] for row in scratch.execute_target_root(f"SHOW GRANTS FOR {app}")}
-    assert "GRANT SELECT, INSERT, DELETE ON `wb_wild_1`.* TO `wb_app`@`%`" in given
+    # The server adds nothing up: the exact name decides on the first, the pattern with the later wildcard on the second.
+    assert "GRANT DELETE ON `wb_wild_1`.* TO `wb_app`@`%`" in given
     assert "GRANT INSERT ON `wbxwild_2`.* TO `wb_app`@`%`" in given
+    assert any("reads one of them alone" in item.why for item in planned.left)
     assert not any("UPDATE" in line for line in given)
     assert any("elsewhere" in item.name for item in planned.left)
 

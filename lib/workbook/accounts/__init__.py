@@ -3,6 +3,7 @@
 from workbook.accounts.objects import AccountDefinition, Accounts, Grant
 from workbook.accounts.phase import AccountsResult, check_accounts, compare_accounts, plan_accounts
 from workbook.accounts.planning import AccountsPlan
+from workbook.accounts.plots import plot_effects
 from workbook.accounts.read import read_accounts
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "check_accounts",
     "compare_accounts",
     "plan_accounts",
+    "plot_effects",
     "read_accounts",
 ]

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from workbook.accounts.objects import AccountDefinition, AccountKey, Accounts, Grant
@@ -57,7 +57,7 @@ def expected_grants(
     kept: set[Grant] = set()
     reasons: dict[str, list[str]] = defaultdict(list)
     for grant in sorted(account.grants):
-        given, why = _on_target(grant, source, target)
+        given, why = _on_target(grant, account, source, target)
         kept |= given
         if why:
             reasons[why].append(grant.words)
@@ -71,7 +71,9 @@ def expected_grants(
     return frozenset(kept), left
 
 
-def _on_target(grant: Grant, source: Accounts, target: Target) -> tuple[set[Grant], str | None]:
+def _on_target(
+    grant: Grant, account: AccountDefinition, source: Accounts, target: Target
+) -> tuple[set[Grant], str | None]:
     """What becomes of one privilege of the source: the target's privileges, and the reason where it changes."""
     if grant.level == "role":
         if grant.object in target.moving:
@@ -90,7 +92,7 @@ def _on_target(grant: Grant, source: Accounts, target: Target) -> tuple[set[Gran
     if not target.may_give(grant):
         return set(), "the administrator of the target may not give this"
     if grant.level == "database":
-        return _on_databases(grant, source, target)
+        return _on_databases(grant, account, source, target)
     database = grant.object[0]
     if database.lower() in _SYSTEM_SCHEMAS:
         return set(), "system schemas of the target are Cloud SQL's"
@@ -100,7 +102,9 @@ def _on_target(grant: Grant, source: Accounts, target: Target) -> tuple[set[Gran
     return ({grant}, None) if there else (set(), f"that {grant.level} is not on the target")
 
 
-def _on_databases(grant: Grant, source: Accounts, target: Target) -> tuple[set[Grant], str | None]:
+def _on_databases(
+    grant: Grant, account: AccountDefinition, source: Accounts, target: Target
+) -> tuple[set[Grant], str | None]:
     written = grant.object[0]
     if source.partial_revokes:
         matching, wild = [name for name in target.databases if name == written], False
@@ -109,13 +113,41 @@ def _on_databases(grant: Grant, source: Accounts, target: Target) -> tuple[set[G
         wild = bool(re.search(r"(?<!\\)[%_]", written))
     if plain_name(written).lower() in _SYSTEM_SCHEMAS and not matching:
         return set(), "system schemas of the target are Cloud SQL's"
-    given = {Grant("database", (_written_for(name, target),), grant.privilege) for name in matching}
     if not matching:
         return set(), "no database in scope has that name"
+    # MySQL adds nothing up: of the patterns that match, one alone decides, so the others give nothing on the source.
+    patterns = {other.object[0] for other in account.grants if other.level == "database" and not other.revoked}
+    deciding = {name: decisive(patterns, name, source.partial_revokes, False) for name in matching}
+    hidden = [
+        name for name in matching if not _gives(grant, account, deciding[name]) or _by_chance(account, source, name)
+    ]
+    matching = [name for name in matching if name not in hidden]
+    given = {Grant("database", (_written_for(name, target),), grant.privilege) for name in matching}
+    if hidden:
+        names = ", ".join(quote_mysql(name) for name in hidden)
+        return given, (
+            f"on {names} other grants by pattern apply too, of the account or beside this role; the source reads one of"
+            " them alone, so this one might give more than before: grant it yourself where it is wanted"
+        )
     if wild and matching != [written]:
         names = ", ".join(quote_mysql(name) for name in matching)
         return given, f"% and _ are wildcards on the source and letters on the target: becomes a grant on {names}"
     return given, None
+
+
+def _gives(grant: Grant, account: AccountDefinition, deciding: Iterable[str]) -> bool:
+    """Whether a privilege holds by whichever of the equally specific patterns the server reads."""
+    held = {(other.object[0], other.privilege) for other in account.grants if other.level == "database"}
+    own = list(deciding)
+    return grant.object[0] in own and all((pattern, grant.privilege) in held for pattern in own)
+
+
+def _by_chance(role: AccountDefinition, source: Accounts, database: str) -> bool:
+    """Whether some user holds patterns beside those of a role, so that chance decides what the role gives there."""
+    return not source.partial_revokes and any(
+        sum(pattern_matches(pattern, database) for pattern in patterns) > 1
+        for patterns in source.patterns_beside.get(role.key, ())
+    )
 
 
 def _written_for(name: str, target: Target) -> str:
@@ -128,6 +160,29 @@ def _written_for(name: str, target: Target) -> str:
 def plain_name(pattern: str) -> str:
     """The database name of a grant without its escapes."""
     return re.sub(r"\\(.)", r"\1", pattern)
+
+
+def decisive(patterns: Iterable[str], database: str, literal: bool, roles: bool) -> frozenset[str]:
+    """Which of the database names in an account's grants decides on `database`; several where they are equal.
+
+    `literal`: the server runs with partial_revokes, so that % and _ are letters. `roles`: a role is active; then which
+    of several patterns decides is the server's chance (measured on 9.7.4), and none is named.
+    """
+    if literal:
+        return frozenset(pattern for pattern in patterns if pattern == database)
+    matching = {pattern for pattern in patterns if pattern_matches(pattern, database)}
+    if roles:
+        return frozenset(matching if len(matching) == 1 else ())
+    exact = {pattern for pattern in matching if _first_wildcard(pattern) is None}
+    if exact or not matching:
+        return frozenset(exact)
+    latest = max(_first_wildcard(pattern) or 0 for pattern in matching)
+    return frozenset(pattern for pattern in matching if _first_wildcard(pattern) == latest)
+
+
+def _first_wildcard(pattern: str) -> int | None:
+    found = re.search(r"(?<!\\)[%_]", pattern)
+    return found.start() if found else None
 
 
 def host_never_matches(host: str) -> bool:

@@ -1,6 +1,7 @@
 """The frozen objects of accounts: what an account is, and each single privilege it holds."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from workbook.names import mysql_account, mysql_path, quote_mysql
 
@@ -117,7 +118,37 @@ class Accounts:
     holds: frozenset[Grant] = field(repr=False)
     accounts: tuple[AccountDefinition, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def by_key(self) -> dict[AccountKey, AccountDefinition]:
         """Accounts by user and host."""
         return {account.key: account for account in self.accounts}
+
+    def roles_of(self, account: AccountDefinition) -> set[AccountKey]:
+        """The roles that an account can make active, and theirs."""
+        found: set[AccountKey] = set()
+        waiting = [account]
+        while waiting:
+            for grant in waiting.pop().grants:
+                key = (grant.object[0], grant.object[1]) if grant.level == "role" else None
+                if key is not None and key not in found:
+                    found.add(key)
+                    if key in self.by_key:
+                        waiting.append(self.by_key[key])
+        return found
+
+    @cached_property
+    def patterns_beside(self) -> dict[AccountKey, set[frozenset[str]]]:
+        """For each role the database names of grants that stand beside its own, one set for each user who holds it."""
+        found: dict[AccountKey, set[frozenset[str]]] = {}
+        for account in self.accounts:
+            roles = set() if account.is_role else self.roles_of(account)
+            holders = [account, *(self.by_key[key] for key in roles if key in self.by_key)]
+            patterns = frozenset(
+                grant.object[0]
+                for holder in holders
+                for grant in holder.grants
+                if grant.level == "database" and not grant.revoked
+            )
+            for key in roles:
+                found.setdefault(key, set()).add(patterns)
+        return found

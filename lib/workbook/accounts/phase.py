@@ -7,6 +7,7 @@ from typing import Any
 
 from workbook import faces
 from workbook.accounts.compare import compare
+from workbook.accounts.effective import Effect, effects
 from workbook.accounts.expected import Target, stays
 from workbook.accounts.objects import Accounts
 from workbook.accounts.planning import AccountsPlan, is_foreign, plan
@@ -28,6 +29,7 @@ class AccountsResult:
     second: Plan
     objects: tuple[ObjectDifference, ...]
     to_reset: tuple[str, ...]
+    effects: tuple[Effect, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON; no hash among them."""
@@ -37,6 +39,7 @@ class AccountsResult:
             "second_plan": self.second.asdict(),
             "objects": [asdict(item) for item in self.objects],
             "to_reset": list(self.to_reset),
+            "effective": [{"verdict": effect.verdict, **asdict(effect)} for effect in self.effects],
         }
 
     def _repr_html_(self) -> str:
@@ -51,7 +54,10 @@ class AccountsResult:
                 ("Changed by a rule", counts["tolerated"]),
                 ("Different", counts["different"]),
                 ("Waiting for a password", len(self.to_reset)),
+                ("Accounts that gained", sum(bool(effect.gained) for effect in self.effects)),
+                ("Accounts that lost by rule", sum(bool(effect.lost) for effect in self.effects)),
             ),
+            self._effective(),
             faces.table(
                 [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in worth],
                 {"kind": "Kind", "name": "Name", "verdict": "Verdict", "detail": "What differs, and by which rule"},
@@ -59,6 +65,32 @@ class AccountsResult:
             )
             if worth
             else faces.text("Every account and privilege is exactly the same on both sides."),
+        )
+
+    def _effective(self) -> faces.Html:
+        """Who may do less, or more, than on the source, whatever grants it came from."""
+        changed = [effect for effect in self.effects if effect.verdict != "same"]
+        if not changed:
+            return faces.text("In effect every account may do exactly what it may do on the source.")
+        return faces.table(
+            [
+                {
+                    "account": effect.account,
+                    "verdict": faces.badge(effect.verdict),
+                    "gained": "; ".join(f"{item} on {place}" for place, item in effect.gained),
+                    "lost": "; ".join(f"{item} on {place}" for place, item in effect.lost),
+                    "why": "; ".join(effect.reasons),
+                }
+                for effect in sorted(changed, key=lambda effect: (not effect.gained, effect.account))
+            ],
+            {
+                "account": "Account",
+                "verdict": "Verdict",
+                "gained": "May do now and could not",
+                "lost": "Can do no more",
+                "why": "Why",
+            },
+            caption="What accounts may do in effect, where it is not the same",
         )
 
 
@@ -78,8 +110,13 @@ def check_accounts(
     there = read_target(target, planned.source, catalog, mapping, owned)
     second = plan(planned.source, there, owned)
     objects = compare(planned.source, there, owned)
-    good = second.empty and all(item.verdict != "different" for item in objects)
-    return AccountsResult("ok" if good else "different", planned, second, objects, second.to_reset)
+    effective = effects(planned.source, there, there.databases)
+    good = (
+        second.empty
+        and all(item.verdict != "different" for item in objects)
+        and all(effect.verdict != "different" for effect in effective)
+    )
+    return AccountsResult("ok" if good else "different", planned, second, objects, second.to_reset, effective)
 
 
 def compare_accounts(
