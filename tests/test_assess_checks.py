@@ -75,8 +75,15 @@ FAR = dataclasses.replace(
 READ: list[tuple[str, Catalog, Evidence, str]] = [
     ("loadable-function", catalog(), Evidence(functions=("metaphon",)), "function metaphon"),
     ("encryption", holding(column("a"), options="ENCRYPTION='Y'"), NOTHING, "table shop.t"),
-    ("encryption", catalog(), Evidence(tablespaces=(Tablespace("shop/t", False, "./shop/t.ibd", True),)), "tablespace shop/t"),
-    ("tablespace", catalog(), Evidence(tablespaces=(Tablespace("shop/t", False, "/fast/shop/t.ibd", False),)), "tablespace shop/t"),
+    ("encryption", holding(column("a")), Evidence(tablespaces=(Tablespace("shop/t", False, "./shop/t.ibd", True),)), "table shop.t"),
+    ("encryption", holding(column("a"), name="in/out é"), Evidence(tablespaces=(Tablespace("shop/in@002fout@0020@00e9", False, "", True),)), "table shop.in/out é"),
+    ("tablespace", holding(column("a")), Evidence(tablespaces=(Tablespace("shop/t#p#p0", False, "/fast/shop/t#p#p0.ibd", False),)), "table shop.t"),
+    ("mixed-parent", catalog(tables=(dataclasses.replace(PARENT, engine="MyISAM"), CHILD)), NOTHING, "foreign key shop.child.fk"),
+    ("group-by-order", procedure("BEGIN SET @s = 'SELECT a FROM t GROUP BY f(a) DESC'; PREPARE q FROM @s; END"), NOTHING, "procedure shop.p"),
+    ("bare-dot", procedure("BEGIN SET @s = 'SELECT a FROM .t'; PREPARE q FROM @s; END"), NOTHING, "procedure shop.p"),
+    ("removed-variable-in-code", procedure("BEGIN SET SESSION tx_isolation = 'SERIALIZABLE'; END"), NOTHING, "procedure shop.p"),
+    ("removed-variable-in-code", procedure("BEGIN SELECT @@SESSION.tx_isolation; END"), NOTHING, "procedure shop.p"),
+    ("removed-mode", maria(procedure("BEGIN END", sql_mode="EMPTY_STRING_IS_NULL")), NOTHING, "procedure shop.p"),
     ("fips", setting(ssl_fips_mode="STRICT"), NOTHING, "variable ssl_fips_mode"),
     ("tagged-gtid", catalog(gtid_executed="3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:nightly:1-3"), NOTHING, "variable gtid_executed"),
     ("native-password", account(plugin="mysql_native_password"), NOTHING, "account app@%"),
@@ -117,6 +124,7 @@ READ: list[tuple[str, Catalog, Evidence, str]] = [
     ("system-versioning", maria(catalog()), Evidence(versioned=("shop.t",)), "table shop.t"),
     ("returning", maria(procedure("BEGIN DELETE FROM t RETURNING id; END")), NOTHING, "procedure shop.p"),
     ("package", maria(procedure("AS BEGIN END", kind="PACKAGE BODY")), NOTHING, "package body shop.p"),
+    ("generated-column", maria(holding(column("a", generated="STORED", expression="nvl2(`b`, 1, 2)"))), NOTHING, "column shop.t.a"),
     ("aria", maria(holding(column("a"), engine="Aria")), NOTHING, "table shop.t"),
     ("native-type", maria(holding(column("a", "char", native="uuid"))), NOTHING, "column shop.t.a"),
     ("json-text", maria(holding(column("a", "longtext"), checks=(Check("a", "json_valid(`a`)", True),))), NOTHING, "table shop.t"),
@@ -138,6 +146,7 @@ SETTINGS: list[tuple[str, str, str]] = [
     ("replication-settings", "binlog_row_image", "'MINIMAL'"),
     ("replication-settings", "binlog_expire_logs_seconds", "3600"),
     ("custom-variable", "innodb_print_ddl_logs", "ON"),
+    ("local-infile", "local_infile", "OFF"),
 ]
 OBJECTS = {
     "folded-names": "table {d}.same",
@@ -147,6 +156,7 @@ OBJECTS = {
     "utf8mb3": "table {d}.old_text",
     "zero-default": "column {d}.old_text.since",
     "dollar-name": "procedure {d}.dollars",
+    "full-text-name": "table {d}.fts_0123456789abcdef",
     "keyless": "table {d}.old_text",
     "other-database": "view {d}.elsewhere",
     "nonstandard-key": "foreign key {d}.child.to_parent",
@@ -204,6 +214,15 @@ def test_a_finding_belongs_to_the_segment_of_its_table_and_has_its_effort() -> N
     assert "the phase schema" in page
 
 
+def test_an_order_after_a_group_is_not_taken_for_the_groups_own() -> None:
+    for body in (
+        "BEGIN SELECT a FROM (SELECT a FROM t GROUP BY a) x ORDER BY a DESC; END",
+        "BEGIN SELECT a FROM t GROUP BY a; SELECT b FROM t ORDER BY b DESC; END",
+        "BEGIN SELECT GROUP_CONCAT(a ORDER BY a DESC) FROM t GROUP BY b WITH ROLLUP; END",
+    ):
+        assert found(judge(procedure(body), NOTHING), "group-by-order") == []
+
+
 @pytest.fixture
 def seeded(scratch: Scratch) -> Any:
     """A database that holds one of each, and a second one that a view leads into."""
@@ -217,6 +236,7 @@ def seeded(scratch: Scratch) -> Any:
         f"ALTER DATABASE `{database}` CHARACTER SET latin1",
         "CREATE TABLE `Same` (a INT PRIMARY KEY)",
         "CREATE TABLE `same` (a INT PRIMARY KEY)",
+        "CREATE TABLE fts_0123456789abcdef (`$money` INT PRIMARY KEY)",
         "CREATE TABLE old_text (a VARCHAR(9) CHARACTER SET utf8mb3, since DATE NOT NULL DEFAULT '0000-00-00')",
         "CREATE TABLE parent (a INT PRIMARY KEY, b INT, KEY (b))",
         "SET SESSION restrict_fk_on_non_standard_key = OFF",
@@ -254,6 +274,7 @@ def test_what_a_real_server_can_hold_is_found_there_and_named(scratch: Scratch, 
     assert result.checks_skipped == ()
     missing = {check: named for check, named in OBJECTS.items() if named.format(d=seeded) not in found(result, check)}
     assert missing == {}
+    assert f"column {seeded}.fts_0123456789abcdef.$money" in found(result, "dollar-name")
     for check, variable, _ in SETTINGS:
         assert f"variable {variable}" in found(result, check), check
 

@@ -434,6 +434,7 @@ def test_the_assessment_names_what_mysql_has_not(there: Scratch) -> None:
         "CREATE TABLE kept (a INT PRIMARY KEY) WITH SYSTEM VERSIONING",
         "CREATE TABLE crashed (a INT PRIMARY KEY) ENGINE = Aria",
         "CREATE TABLE typed (a UUID PRIMARY KEY, b INET6, c JSON, d VARCHAR(9) COLLATE utf8mb4_uca1400_ai_ci)",
+        "CREATE TABLE dialect (a INT PRIMARY KEY, b INT AS (NVL2(a, 1, 2)))",
         "CREATE PROCEDURE gives() DELETE FROM typed WHERE a = 1 RETURNING a",
         "CREATE PROCEDURE draws() SELECT NEXT VALUE FOR counter",
         "CREATE PROCEDURE asks() SELECT * FROM kept FOR SYSTEM_TIME ALL",
@@ -452,6 +453,7 @@ def test_the_assessment_names_what_mysql_has_not(there: Scratch) -> None:
         ("sequence", "procedure assessed.draws"),
         ("system-versioning", "table assessed.kept"),
         ("system-versioning", "procedure assessed.asks"),
+        ("generated-column", "column assessed.dialect.b"),
         ("aria", "table assessed.crashed"),
         ("native-type", "column assessed.typed.a"),
         ("native-type", "column assessed.typed.b"),
@@ -466,3 +468,20 @@ def test_the_assessment_names_what_mysql_has_not(there: Scratch) -> None:
     assert expected - found == set()
     own = {check.id for check in checks_for("8.4") if check.sources == ("mariadb",)}
     assert own == {check for check, _ in expected}
+
+
+def test_a_clean_mariadb_source_has_no_finding_above_a_note(there: Scratch) -> None:
+    database = there.database()
+    # The default sql_mode of MariaDB, under which most code there was made.
+    connection = lifecycle.root_connection(there.state, "source", database=database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = DEFAULT")
+        cursor.execute("CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20) COLLATE utf8mb4_general_ci)")
+        cursor.execute("CREATE PROCEDURE p() INSERT INTO t (id) VALUES (1)")
+    catalog = read_catalog(there.source, [database])
+    assert "NO_AUTO_CREATE_USER" in catalog.routines[0].sql_mode
+    result = assess(there.source, catalog, "cloud-sql", "8.4")
+    # The sandbox itself loads the plugin, for other tests.
+    above = [it for it in result.findings if it.severity != "note" and it.object != "plugin ed25519"]
+    assert above == []
+    assert result.checks_skipped == ()

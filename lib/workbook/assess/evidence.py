@@ -96,10 +96,10 @@ def read_evidence(source: Server, catalog: Catalog) -> Evidence:
             missing["statements"] = reasons
         return Evidence(
             static_privileges=part("static_privileges", _static_privileges),
-            dynamic_privileges=part("dynamic_privileges", _dynamic_privileges),
+            dynamic_privileges=part("dynamic_privileges", _dynamic_privileges) if catalog.flavour == "mysql" else (),
             schema_grants=part("schema_grants", _schema_grants),
             plugins=part("plugins", _plugins),
-            components=part("components", _components),
+            components=part("components", _components) if catalog.flavour == "mysql" else (),
             statements=() if reasons else part("statements", lambda it: _statements(it, catalog)),
             functions=part("functions", _functions),
             tablespaces=part("tablespaces", _tablespaces) if catalog.flavour == "mysql" else (),
@@ -171,6 +171,16 @@ def _tablespaces(session: Session) -> tuple[Tablespace, ...]:
         if not _text(row["n"]).startswith(("mysql", "sys/"))
     )
     return tuple(it for it in found if it.general or it.encrypted or it.path.startswith("/"))
+
+
+def table_of(name: str) -> tuple[str, str]:
+    """Database and table of a tablespace's name: InnoDB writes all but letters and digits as @ and four hexadecimal digits."""
+    read = (
+        re.sub(r"@([0-9a-f]{4})", lambda code: chr(int(code[1], 16)), part, flags=re.I)
+        for part in re.split(r"#p#", name, flags=re.I)[0].split("/", 1)
+    )
+    database, table = (*read, "")[:2]
+    return database, table
 
 
 def _resource_groups(session: Session) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What MariaDB has and MySQL has not: a row for each, with what becomes of it."""
 
+from workbook.assess import search_dialect as dialect
 from workbook.assess import search_mariadb as search
 from workbook.assess.check import Check
 from workbook.assess.search import code
@@ -25,6 +26,10 @@ MARIADB: tuple[Check, ...] = (
           "MySQL has neither: the schema phase leaves the code out.",
           "Write it anew as procedures and functions.",
           None, search.packages, (), _ANY, sources=_ONLY),
+    Check(0, "generated-column", "Generated columns by functions that MySQL has not", "decide", "hours",
+          "The table cannot be made with such a column.",
+          "Write the expression with functions that both have, on the source.",
+          None, dialect.generated_columns, (), _ANY, sources=_ONLY),
     Check(0, "aria", "Aria tables", "mend", "automatic",
           "MySQL has no Aria.", "The schema phase makes them InnoDB tables; they are read outside of the snapshot.",
           "schema", search.aria, (), _ANY, sources=_ONLY),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from workbook.assess.code import Token, phrase
-from workbook.assess.evidence import RESERVED, Evidence
+from workbook.assess.evidence import RESERVED, Evidence, table_of
 from workbook.assess.search import Code, Finder, Hit, Search, all_code, code
 from workbook.assess.words import CLOUD_SQL_FLAGS, PLACES
 from workbook.catalog import Account, Catalog
@@ -58,11 +58,13 @@ def encrypted(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
     named = set()
     for table in catalog.tables:
         if re.search(r"encrypt(?:ion|ed)\W*=\W*(?:y|yes|1)\b", table.options, re.I):
-            named.add(f"{table.database}/{table.name}")
+            named.add(table.path)
             yield Hit("table", f"{table.database}.{table.name}", "has a clause for encryption")
     for space in evidence.tablespaces:
-        if space.encrypted and space.name not in named and _chosen(space.name, space.general, catalog):
+        if space.encrypted and space.general:
             yield Hit("tablespace", space.name, "is encrypted")
+        elif space.encrypted and (path := table_of(space.name)) in catalog.table and path not in named:
+            yield Hit("table", f"{path[0]}.{path[1]}", "is encrypted")
 
 
 def placed(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
@@ -70,12 +72,8 @@ def placed(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
     for space in evidence.tablespaces:
         if space.general:
             yield Hit("tablespace", space.name, "is a general tablespace")
-        elif space.path.startswith("/") and _chosen(space.name, space.general, catalog):
-            yield Hit("tablespace", space.name, "its file was given a directory of its own")
-
-
-def _chosen(name: str, general: bool, catalog: Catalog) -> bool:
-    return general or name.partition("/")[0] in {database.name for database in catalog.databases}
+        elif space.path.startswith("/") and (path := table_of(space.name)) in catalog.table:
+            yield Hit("table", f"{path[0]}.{path[1]}", "its file was given a directory of its own")
 
 
 def resource_groups(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:

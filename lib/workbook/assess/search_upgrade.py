@@ -8,12 +8,14 @@ from workbook.assess.evidence import Evidence
 from workbook.assess.search import Code, Hit, Search, all_code
 from workbook.assess.words import (
     FREE_AGAIN,
+    MARIADB_MODES,
     MARIADB_RESERVES,
     REMOVED_FUNCTIONS,
     REMOVED_MODES,
     REMOVED_SYNTAX,
     REMOVED_VARIABLES,
     RESERVED_SINCE,
+    SILENT_MODES,
 )
 from workbook.catalog import Catalog, Column, ForeignKey, Index, Table
 
@@ -84,33 +86,20 @@ def removed_syntax(version: str) -> Search:
     return find
 
 
-def sorted_groups(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
-    """GROUP BY with ASC or DESC, which 8.0 took away."""
-    for piece in all_code(catalog, evidence):
-        for place, token in enumerate(piece.tokens):
-            if (
-                token.word != "GROUP"
-                or piece.tokens[place + 1 : place + 2] == ()
-                or piece.tokens[place + 1].word != "BY"
-            ):
-                continue
-            for other in piece.tokens[place + 2 :]:
-                if other.word in ("HAVING", "ORDER", "LIMIT", "WINDOW", "UNION", "INTO", "FOR", ";", ")"):
-                    break
-                if other.word in ("ASC", "DESC"):
-                    yield piece.said(token, "GROUP BY … ASC or DESC: add ORDER BY")
-                    break
-
-
 def removed_modes(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
-    """The server's sql_mode, and code that was written under one that is gone."""
+    """The server's sql_mode, and code that was written under one that is gone.
+
+    Of MariaDB's modes those do not count that change nothing in code and that the schema phase leaves out: the default
+    mode of every MariaDB holds one.
+    """
+    removed = (REMOVED_MODES | MARIADB_MODES) - SILENT_MODES if catalog.flavour == "mariadb" else REMOVED_MODES
     for kind, name, mode in (
         ("variable", "sql_mode", catalog.variables.get("sql_mode", "")),
         *((it.kind.lower(), f"{it.database}.{it.name}", it.sql_mode) for it in catalog.routines),
         *(("trigger", f"{it.database}.{it.name}", it.sql_mode) for it in catalog.triggers),
         *(("event", f"{it.database}.{it.name}", it.sql_mode) for it in catalog.events),
     ):
-        gone = sorted(set(mode.upper().split(",")) & REMOVED_MODES)
+        gone = sorted(set(mode.upper().split(",")) & removed)
         if gone:
             yield Hit(kind, name, f"its sql_mode holds {', '.join(gone)}")
 
@@ -165,27 +154,6 @@ def zero_defaults(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
     for table, column in columns(catalog):
         if column.data_type in ("date", "datetime", "timestamp") and (column.default or "").startswith("0000-00-00"):
             yield Hit("column", f"{path_of(table)}.{column.name}", f"its default is {column.default}")
-
-
-def dollar_names(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
-    """Names that begin with a dollar sign and stand unquoted in code."""
-    for piece in all_code(catalog, evidence):
-        for token in piece.tokens:
-            if token.kind == "word" and token.text.startswith("$"):
-                yield piece.said(token, f"{token.text} begins with a dollar sign")
-                break
-
-
-def bare_dots(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:
-    """Names written with a dot and no database before it, as old versions allowed."""
-    for piece in all_code(catalog, evidence):
-        for before, dot, after in zip(("", *piece.tokens), piece.tokens, piece.tokens[1:], strict=False):
-            bare = dot.word == "." and after.kind in ("word", "name") and dot.end == after.start
-            alone = before == "" or (
-                isinstance(before, Token) and before.word in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", ",")
-            )
-            if bare and alone:
-                yield piece.said(dot, f".{after.text} names no database")
 
 
 def old_row_formats(catalog: Catalog, evidence: Evidence) -> Iterator[Hit]:

@@ -5,8 +5,11 @@ Subjects of that checker that live in files of the data folder only (old tempora
 definitions, shared tablespaces of partitions) vanish in a logical copy and need no row here.
 """
 
+from workbook.assess import search_dialect as dialect
+from workbook.assess import search_server as server
 from workbook.assess import search_upgrade as search
 from workbook.assess.check import VERSIONS, Check
+from workbook.assess.search import code
 
 _CODE = ("statements",)
 _ANY = ("cloud-sql", "mysql")
@@ -27,7 +30,7 @@ def upgrade_checks(version: str) -> tuple[Check, ...]:
               None, search.removed_syntax(version), _CODE, _ANY),
         Check(0, "group-by-order", "GROUP BY with ASC or DESC", "decide", "hours",
               "It is refused since 8.0, and GROUP BY alone sorts no more.", "Add ORDER BY.",
-              None, search.sorted_groups, _CODE, _ANY),
+              None, code("GROUP BY … ASC or DESC", dialect.sorted_groups), _CODE, _ANY),
         Check(0, "removed-mode", "Modes that are gone", "decide", "minutes",
               "Code that was written under such an sql_mode cannot be made under it.",
               "Make the object anew under a mode of today on the source, and see that it does the same.",
@@ -35,6 +38,9 @@ def upgrade_checks(version: str) -> tuple[Check, ...]:
         Check(0, "removed-variable", "Variables that are gone", "note", "minutes",
               "What they set is decided otherwise now.", "Look up what took their place.",
               None, search.removed_variables(version), ("customised",), _ANY),
+        Check(0, "removed-variable-in-code", "Code that names variables that are gone", "decide", "minutes",
+              "It fails with error 1193.", "Name what took its place, such as transaction_isolation for tx_isolation.",
+              None, code("a variable that is gone", dialect.removed_variables(version)), _CODE, _ANY),
         Check(0, "utf8mb3", "Text in utf8mb3", "note", "minutes",
               "It holds no emoji and is on its way out.",
               "Have it become utf8mb4 on the way: `target: {to_utf8mb4: [utf8mb3]}` in the mapping.",
@@ -55,10 +61,17 @@ def upgrade_checks(version: str) -> tuple[Check, ...]:
               None, search.zero_defaults, (), _ANY),
         Check(0, "dollar-name", "Names that begin with a dollar sign", "note", "minutes",
               "Unquoted they are on their way out since 8.0.32.", "Put them in backticks.",
-              None, search.dollar_names, _CODE, _ANY),
+              None, dialect.dollar_names, _CODE, _ANY),
+        Check(0, "full-text-name", "Tables named like those of full-text search", "decide", "minutes",
+              "A newer server takes them for its own.", "Rename the table on the source.",
+              None, dialect.full_text_names, (), _ANY),
+        Check(0, "mixed-parent", "Foreign keys between engines", "decide", "minutes",
+              "No engine holds such a key; once the schema phase has made both tables InnoDB, rows without a parent are refused.",
+              "Look for rows without a parent before the move.",
+              None, dialect.mixed_parents, (), _ANY),
         Check(0, "bare-dot", "Names that begin with a dot", "decide", "minutes",
               "`.table` for the table of the default database is refused since 8.0.", "Take the dot away.",
-              None, search.bare_dots, _CODE, _ANY),
+              None, code("a dot with no database before it", dialect.bare_dots), _CODE, _ANY),
         Check(0, "index-too-wide", "Indexes too wide for their row format", "mend", "automatic",
               "REDUNDANT and COMPACT rows hold 767 bytes of an index part; such an index could be made long ago only.",
               "The schema phase makes the rows DYNAMIC where the index asks for it.",
@@ -96,6 +109,10 @@ def upgrade_checks(version: str) -> tuple[Check, ...]:
               "On the target it is not there (errors 1049, 1146, 1824).",
               "Add the database to source.databases, or take the object out.",
               None, search.other_databases, ("databases",), _ANY),
+        Check(0, "local-infile", "LOAD DATA LOCAL that the source refuses", "note", "minutes",
+              "The bulk load sends rows by it, and so needs it on the target.",
+              "Set the flag local_infile of the instance to on while the rows move.",
+              None, server.variable("local_infile", lambda value: value.upper() == "OFF", "is {value} on the source")),
         Check(0, "keyless", "Tables without a key", "decide", "minutes",
               "Their rows cannot be named: change capture applies them slowly, and Datastream cannot backfill a table with an invisible key.",
               "Declare a key, or choose `keyless: invisible-key` in the mapping.",

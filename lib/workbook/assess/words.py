@@ -47,6 +47,11 @@ REMOVED_MODES = {
     "NO_AUTO_CREATE_USER", "DB2", "MAXDB", "MSSQL", "MYSQL323", "MYSQL40", "ORACLE", "POSTGRESQL", "NO_FIELD_OPTIONS",
     "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS",
 }  # fmt: skip
+# Modes of MariaDB that MySQL has not, and those that the schema phase leaves out, since code means the same without.
+MARIADB_MODES = {"EMPTY_STRING_IS_NULL", "SIMULTANEOUS_ASSIGNMENT"}
+SILENT_MODES = {
+    "NO_AUTO_CREATE_USER", "NO_FIELD_OPTIONS", "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS", "MYSQL40", "MYSQL323",
+}  # fmt: skip
 REMOVED_VARIABLES = {
     "query_cache_size": "8.0", "query_cache_type": "8.0", "query_cache_limit": "8.0", "innodb_file_format": "8.0",
     "innodb_large_prefix": "8.0", "log_warnings": "8.0", "tx_isolation": "8.0", "tx_read_only": "8.0",
