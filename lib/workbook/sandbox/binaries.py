@@ -17,6 +17,7 @@ from workbook.errors import TerminalError
 # MySQL is not in Debian stable; its sid builds run on stable through their own loader.
 _PACKAGES = {
     "mysql": ("sid", ["mysql-server-core", "mysql-client-core"], "usr/sbin/mysqld"),
+    "mydumper": ("sid", ["mydumper"], "usr/bin/mydumper"),
 }
 
 
@@ -51,7 +52,32 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
             found = _inspect((program,), None)
             if found and ("mariadb" in found.version.lower()) == (flavour == "mariadb") and _new_enough(found.version):
                 return found
-    suite, packages, program = _PACKAGES[flavour]
+    root, command = _fetched(flavour, say)
+    server = _inspect((*command, str(root / _PACKAGES[flavour][2])), root / "usr")
+    if server is None:
+        raise TerminalError(
+            f"The server fetched into {root} does not start.",
+            "Without a server there is no sandbox.",
+            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
+        )
+    return server
+
+
+def find_program(flavour: str, name: str, say: Callable[[str], None] = print) -> tuple[str, ...]:
+    """The command that starts a client program (mysqldump, mysql; mydumper, myloader): on PATH, or fetched now.
+
+    Raises TerminalError where it is not to be had.
+    """
+    program = shutil.which(name)
+    if program:
+        return (program,)
+    root, command = _fetched(flavour, say)
+    return (*command, str(root / "usr" / "bin" / name))
+
+
+def _fetched(flavour: str, say: Callable[[str], None]) -> tuple[Path, tuple[str, ...]]:
+    """The folder of the packages of `flavour`, fetched unless they are there, and how its programs are started."""
+    suite, packages, _ = _PACKAGES[flavour]
     root = cache_folder() / f"{flavour}-{suite}-{platform.machine()}"
     if not (root / "complete").exists():
         with _alone(root):
@@ -75,14 +101,7 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
             "The server cannot be started without the C library it was built with.",
             f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
         )
-    server = _inspect((str(loader), "--library-path", libraries, str(root / program)), root / "usr")
-    if server is None:
-        raise TerminalError(
-            f"The server fetched into {root} does not start.",
-            "Without a server there is no sandbox.",
-            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
-        )
-    return server
+    return root, (str(loader), "--library-path", libraries)
 
 
 def _new_enough(version: str) -> bool:
