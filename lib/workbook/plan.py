@@ -146,7 +146,7 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
         for step in plan.steps:
             number = journal.intend(step.object, step.undo)
             try:
-                _run(session, step)
+                carry_out(session, step)
             except TerminalError:
                 journal.cancel(number)
                 raise
@@ -178,7 +178,8 @@ _CODECS = {"binary": "utf8", "utf8": "utf8"}
 _SECRET = re.compile(r"0x[0-9A-Fa-f]{8,}")
 
 
-def _run(session: Session, step: Step) -> None:
+def carry_out(session: Session, step: Step) -> None:
+    """Run the statement of one step, under its settings and in its database."""
     settings = {**_SETTINGS, **dict(step.settings)}
     driver = session.connection.connection.driver_connection
     assert isinstance(driver, pymysql.Connection)

@@ -116,7 +116,8 @@ class _Ground:
             text=True,
             cwd=Path(__file__).parents[1],
         ) as process:
-            assert process.stdin and process.stdout
+            assert process.stdin
+            assert process.stdout
             if process.stdout.readline() != "ready\n":
                 raise RuntimeError("our load did not get ready")
             self._settle()

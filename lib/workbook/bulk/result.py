@@ -7,8 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
-from workbook.bulk.copy import Copied
+from workbook.bulk.crew import Copied
+from workbook.bulk.defer import Built
 from workbook.bulk.snapshot import Snapshot
+from workbook.bulk.throttle import Change
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class BulkResult:
     not_in_snapshot: tuple[str, ...]
     row_seconds: float
     index_seconds: float
+    driver: str = "pymysql"
+    indexes: tuple[Built, ...] = ()
+    throttled: tuple[Change, ...] = ()
+    losses: tuple[str, ...] = ()
+    history_highest: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -60,6 +67,10 @@ class BulkResult:
             "not_in_snapshot": list(self.not_in_snapshot),
             "row_seconds": round(self.row_seconds, 3),
             "index_seconds": round(self.index_seconds, 3),
+            "driver": self.driver,
+            "throttled": [asdict(change) for change in self.throttled],
+            "losses": list(self.losses),
+            "history_highest": self.history_highest,
         }
 
     def _repr_html_(self) -> str:
