@@ -168,7 +168,8 @@ class Course:
             code = os.waitstatus_to_exitcode(ended[0])
             if code == 0 and not left:
                 return [json.loads(line) for line in self.told.read_text().splitlines()]
-            assert code in (0, 3, -signal.SIGKILL), (code, self.told.read_text() if self.told.exists() else "")
+            told = self.told.read_text() if self.told.exists() else ""
+            assert code in (0, 3, -signal.SIGKILL), f"exit status {code}: {told[-3000:]}"
             assert self.attempts < 4 * len(kinds) + 6
 
     def prove(self) -> None:

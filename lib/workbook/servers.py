@@ -11,6 +11,7 @@ import pymysql
 from pymysql.constants import CLIENT
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from workbook import params
@@ -115,7 +116,8 @@ class Server:
         try:
             with self.engine.connect() as connection:
                 yield Session(self, connection)
-        except pymysql.MySQLError as error:
+        except (pymysql.MySQLError, DBAPIError) as error:
+            # Between statements too: what ends a session talks to the server once more.
             raise self.explained(error, "a session") from None
 
     def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[dict[str, Any]]:

@@ -91,16 +91,25 @@ class Crew:
                 # Not a member of our process group: Ctrl-C is for us, and ends them by the pipe's end.
                 start_new_session=True,
             )
-        pipe = Connection(ours.detach())
-        pipe.send(self._start)
-        return Member(number, pipe, process)
+        member = Member(number, Connection(ours.detach()), process)
+        # One that has died already is noticed when it is asked for something.
+        with contextlib.suppress(OSError):
+            member.pipe.send(self._start)
+        return member
 
     def open_transactions(self) -> None:
         """Have every worker open its transaction; returns when all have."""
         for member in self.members:
-            member.pipe.send("snapshot")
+            self._ask_to_open(member)
         for member in self.members:
             self._opened(member)
+
+    @staticmethod
+    def _ask_to_open(member: Member) -> None:
+        try:
+            member.pipe.send("snapshot")
+        except OSError:
+            raise _gone(member) from None
 
     def _opened(self, member: Member) -> None:
         try:
@@ -155,6 +164,8 @@ class Crew:
 
     def _hand(self, member: Member, task: Task) -> None:
         member.task, member.so_far = task, (0, 0)
+        # The pace first: the worker begins as soon as it has its task.
+        self._share()
         # A worker that has died is noticed when it is listened to.
         with contextlib.suppress(OSError):
             member.pipe.send(task.job)
@@ -198,7 +209,7 @@ class Crew:
                     member = self.members[place] = self._hired(member.number)
 
                 def enter(member: Member = member) -> None:
-                    member.pipe.send("snapshot")
+                    self._ask_to_open(member)
                     self._opened(member)
 
                 if rejoin(enter):

@@ -152,6 +152,8 @@ def _copy(
             rows = sum(item.rows for item in copied) + sum(cutter.kept().values())
             progress.set(min(rows + under_way, progress.total), _in_hand(crew, cutter))
 
+        for each in beats:
+            each()
         for item in crew.run(iter(cutter), rejoin, beat):
             copied.append(item)
             if cutter.learn(item):

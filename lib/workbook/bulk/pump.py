@@ -66,7 +66,7 @@ class Valve:
         """Wait until `size` bytes may follow those before them."""
         now = time.monotonic()
         # What was not used is not saved up, but for a moment: a limit is a limit at any time.
-        self._due = max(self._due, now - 0.25)
+        self._due = max(self._due, now - 0.05)
         charged = False
         while True:
             rate = self._rate
