@@ -12,7 +12,8 @@ from workbook.errors import TerminalError
 from workbook.sandbox import binaries
 
 
-def test_two_that_find_no_server_fetch_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flavour", ["mysql", "mariadb"])
+def test_two_that_find_no_server_fetch_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flavour: str) -> None:
     fetched = []
 
     def fetch(root: Path, *_: object) -> None:
@@ -27,7 +28,7 @@ def test_two_that_find_no_server_fetch_it_once(tmp_path: Path, monkeypatch: pyte
 
     def find(_: int) -> None:
         with pytest.raises(TerminalError, match="loader"):
-            binaries.find_server("mysql")
+            binaries.find_server(flavour)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(find, range(2)))

@@ -23,13 +23,18 @@ WORKBOOK = ".venv/bin/workbook"
 SANDBOX = [f"{WORKBOOK} sandbox up --scale 0.1", f"{WORKBOOK} sandbox down"]
 PHASE_COMMANDS = [
     f"{WORKBOOK} run profile assess map -p params/local.yaml",
-    f"{WORKBOOK} run -p params/local.yaml",
     f"{WORKBOOK} run validate -p params/local.yaml",
+    f"{WORKBOOK} run pipelines -p params/local.yaml",
+    f"{WORKBOOK} pipelines settings web-shop -p params/local.yaml",
+    f"{WORKBOOK} pipelines move dashboard --to shadow -p params/local.yaml",
+    f"{WORKBOOK} pipelines status -p params/local.yaml",
     f"{WORKBOOK} status -p params/local.yaml",
     f"{WORKBOOK} schedule -p params/local.yaml --at 02:00",
     f"{WORKBOOK} site",
     f"{WORKBOOK} rollback map -p params/local.yaml",
 ]
+# The demo is this command between a sandbox that comes up and one that goes down, so the demo's test is its test.
+WHOLE = f"{WORKBOOK} run -p params/local.yaml"
 PAPERMILL = ".venv/bin/papermill notebooks/01_profile.ipynb /tmp/out.ipynb -f params/local.yaml"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
@@ -120,20 +125,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def test_every_command_of_the_readme_is_one_of_the_tested() -> None:
-    assert set(commands()) == {"make demo", "make test", "make lab", *SANDBOX, *PHASE_COMMANDS, PAPERMILL}
+    assert set(commands()) == {"make demo", "make test", "make lab", *SANDBOX, WHOLE, *PHASE_COMMANDS, PAPERMILL}
 
 
-def test_the_phases_run_as_the_readme_says(lab: Lab) -> None:
-    for line in PHASE_COMMANDS[:-1]:
-        lab.run(line)
-    lab.run(PAPERMILL)
-
-
-def test_the_notebooks_run_by_hand_over_the_copy_that_is_there(lab: Lab) -> None:
+def test_the_notebooks_run_by_hand_one_after_the_other(lab: Lab) -> None:
     notebooks = [str(kind.notebook) for kind in PHASES]
     lab.run(
         shlex.join([".venv/bin/pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", *notebooks])
     )
+
+
+def test_the_commands_run_as_the_readme_says_over_the_copy_that_is_there(lab: Lab) -> None:
+    for line in PHASE_COMMANDS[:-1]:
+        lab.run(line)
+    lab.run(PAPERMILL)
 
 
 def test_the_rollback_of_the_readme_proves_the_state(lab: Lab) -> None:
@@ -150,10 +155,15 @@ def test_the_sandbox_comes_up_and_goes_down_as_the_readme_says(tmp_path: Path) -
 
 def test_the_demo_ends_with_a_validated_copy_and_an_index(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
+    assert WHOLE.removeprefix(".venv/") in (CHECKOUT / ".ci" / "demo").read_text().replace(
+        '"$bin/workbook"', "bin/workbook"
+    )
     lab.run("make demo")
     assert (tmp_path / "reports" / "index.html").exists()
     record = json.loads(next((tmp_path / "reports").glob("*/run.json")).read_text())
     assert record["status"] == "ok"
+    assert [phase["name"] for phase in record["phases"]] == [kind.name for kind in PHASES if kind.by_default]
+    assert "pipelines" not in {phase["name"] for phase in record["phases"]}
     validated = json.loads(next((tmp_path / "reports").glob("*/validate.json")).read_text())
     assert validated["verdict"] == "same"
     assert {table["verdict"] for table in validated["tables"]} == {"same"}

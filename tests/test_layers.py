@@ -20,7 +20,7 @@ LEVELS = [
     {"profile", "assess", "mapping"},
     {"schema"},
     {"accounts", "bulk", "warehouse"},
-    {"validate"},
+    {"validate", "pipelines"},
     {"site"},
     {"phases", "sandbox"},
     {"cli", "documentation"},

@@ -443,6 +443,10 @@ BROKEN = [
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {dedupe: {keep: first}}}}}\n", 3, "no columns"),
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {reject: [{where: TRUE}]}}}}\n", 3, "reject"),
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {reject: [{name: dedupe, where: 'TRUE'}]}}}}\n", 3, "taken"),
+    ("version: 1\ntarget: {to_utf8: [utf8mb3]}\nsegments: {}\n", 2, "did you mean to_utf8mb4"),
+    ("version: 1\ntarget:\n  to_utf8mb4: [gbk]\nsegments: {}\n", 3, "ascii, latin1, utf8mb3"),
+    ("version: 1\ntarget:\n  collations: {latin1_bin: latin1_bin}\nsegments: {}\n", 3, "one of utf8mb4"),
+    ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {target: {keyless: drop}}}}}\n", 3, "keep, invisible-key"),
     ("version: 1\nsegments:\n  a: {b: [}\n", 3, "not YAML"),
     ("version: 1\nversion: 1\nsegments: {}\n", 2, "not YAML"),
     ("just text\n", 0, "no keys"),
@@ -463,6 +467,36 @@ def test_a_malformed_mapping_is_refused_with_its_line_and_the_nearest_key(
         assert said in message, (text, message)
         assert line == 0 or f"line {line}" in message, (text, message)
         assert caught.value.exit_status == 2
+
+
+def test_what_is_chosen_for_the_target_holds_for_all_tables_unless_one_says_otherwise(
+    read: Callable[[str], Catalog],
+) -> None:
+    catalog = read(HOSTILE)
+    database = catalog.databases[0].name
+    mapping = _loaded(
+        "version: 1\ntarget: {to_utf8mb4: [utf8mb3], collations: {utf8mb3_bin: utf8mb4_0900_bin}}\nsegments:\n  a:\n"
+        f"    tables:\n      {database}:\n        plain: {{target: {{to_utf8mb4: []}}}}\n"
+        "        order: {target: {keyless: invisible-key}}\n",
+        catalog,
+    )
+    plain, order = (mapping.tables[database, name].target for name in ("plain", "order"))
+    assert mapping.target.collation("utf8mb3", "utf8mb3_general_ci") == "utf8mb4_general_ci"
+    assert mapping.target.collation("utf8", "utf8_bin") == "utf8mb4_0900_bin"
+    assert plain.collation("utf8mb3", "utf8mb3_bin") == "utf8mb3_bin"
+    assert (order.to_utf8mb4, order.keyless) == (("utf8mb3",), "invisible-key")
+    shown = mapping._repr_html_()
+    assert "utf8mb3 becomes utf8mb4" in shown
+    assert "keyless tables get an invisible primary key" in shown
+    assert mapping.asdict()["target"]["to_utf8mb4"] == ["utf8mb3"]
+
+
+def test_a_keyless_table_is_suggested_an_invisible_key(read: Callable[[str], Catalog]) -> None:
+    catalog = read("CREATE TABLE log (line text);\n")
+    text = merge(None, catalog, None, True)
+    assert "# to consider: target: {keyless: invisible-key}" in text
+    assert "Datastream cannot backfill" in text
+    assert _loaded(text, catalog).tables == generate(catalog, None, True).tables
 
 
 def test_a_missing_mapping_file_is_refused_by_name(read: Callable[[str], Catalog], tmp_path: Path) -> None:

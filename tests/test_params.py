@@ -6,6 +6,7 @@ import pytest
 
 from workbook import params
 from workbook.errors import UsageError
+from workbook.pipelines import load_register
 
 GOOD = """\
 environment: test
@@ -113,4 +114,7 @@ def test_set_lays_a_value_over_a_nested_key(tmp_path: Path) -> None:
 
 def test_the_shipped_params_files_are_valid() -> None:
     for path in sorted((params.CHECKOUT / "params").glob("*.yaml")):
-        assert params.load(path).environment, path
+        if path.name == "pipelines.yaml":
+            assert load_register(path).pipelines
+        else:
+            assert params.load(path).environment, path

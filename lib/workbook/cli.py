@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, schedule, site, sandbox."""
+"""The command line: workbook run, status, rollback, schedule, site, pipelines, sandbox."""
 
 import json
 import os
@@ -23,6 +23,10 @@ sandbox_app = typer.Typer(
     help="Local stand-ins: two MySQL servers, BigQuery, Pub/Sub, and the sample shop.", no_args_is_help=True
 )
 app.add_typer(sandbox_app, name="sandbox")
+pipelines_app = typer.Typer(
+    help="The jobs and applications around the database: where each works, and moving it.", no_args_is_help=True
+)
+app.add_typer(pipelines_app, name="pipelines")
 
 ParamsFile = Annotated[Path, typer.Option("--params", "-p", help="the params file")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, laid over the params; may be repeated")]
@@ -101,10 +105,62 @@ def site(reports: Reports = None) -> None:
     typer.echo(build_index(reports_folder()))
 
 
+@pipelines_app.command("status")
+def pipelines_status(
+    params_file: ParamsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="print the states as JSON")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Where each pipeline works, and its connections on both sides now."""
+    from workbook.phases.pipelines import print_pipelines
+
+    _use_reports(reports)
+    print_pipelines(_settings(params_file, sets), as_json)
+
+
+@pipelines_app.command("settings")
+def pipelines_settings(
+    name: Annotated[str, typer.Argument(help="a pipeline of the register")],
+    params_file: ParamsFile,
+    to: Annotated[str, typer.Option("--to", help="source or target")] = "target",
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Print a pipeline's connection settings towards one side, in its own form; nothing is written."""
+    from workbook.phases.pipelines import settings_of
+
+    _use_reports(reports)
+    typer.echo(settings_of(_settings(params_file, sets), name, to).text, nl=False)
+
+
+@pipelines_app.command("move")
+def pipelines_move(
+    names: Annotated[
+        list[str], typer.Argument(help="pipelines of the register; those that move together in one command")
+    ],
+    params_file: ParamsFile,
+    to: Annotated[str, typer.Option("--to", help="shadow, target, source or retired")],
+    wait: Annotated[float, typer.Option(min=0, help="seconds in which the proof must come")] = 60.0,
+    despite: Annotated[list[str] | None, typer.Option(help="a check to pass over; may be repeated")] = None,
+    leave_writes: Annotated[
+        bool, typer.Option("--leave-writes", help="go back though the source lacks what was written on the target")
+    ] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Move pipelines: check, write their settings, prove; exit status 1 where the proof is missing."""
+    from workbook.phases.pipelines import move
+
+    _use_reports(reports)
+    move(_settings(params_file, sets), names, to, wait, despite or [], leave_writes, _say)
+    _say(f"Proven: {', '.join(names)} → {to}.")
+
+
 @sandbox_app.command("up")
 def sandbox_up(
     folder: Folder = None,
-    source: Annotated[str, typer.Option(help="the source's flavour")] = "mysql",
+    source: Annotated[str, typer.Option(help="the source's flavour: mysql or mariadb")] = "mysql",
     sample: Annotated[bool, typer.Option("--sample/--no-sample", help="with the sample shop, or empty")] = True,
     scale: Annotated[float, typer.Option(min=0.001, help="size of the sample; 1 is about 250,000 rows")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="print the addresses as one JSON object")] = False,
@@ -112,16 +168,16 @@ def sandbox_up(
     """Start the stand-ins; they stay until `sandbox down`."""
     from workbook.sandbox import lifecycle
 
-    if source != "mysql":
+    if source not in ("mysql", "mariadb"):
         raise UsageError(
             f"The sandbox has no source of the flavour {source!r}.",
             "Nothing was started.",
-            "Name mysql.",
+            "Name mysql or mariadb.",
         )
     place = folder or params.sandbox_folder()
     # A kill of this command must not leave half a sandbox behind, so it unwinds like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
-    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, say=_say)
+    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, flavour=source, say=_say)
     if as_json:
         typer.echo(json.dumps(lifecycle.public(state)))
     else:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from workbook import errors
 from workbook.assess import checks
-from workbook.mapping import cleaning
+from workbook.catalog import mariadb
+from workbook.mapping import cleaning, target
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
+from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
 from workbook.profile import personal
+from workbook.schema import rules
 
 README = CHECKOUT / "params" / "README.md"
 
@@ -35,6 +37,23 @@ def keys() -> str:
     return "\n".join(lines)
 
 
+def register() -> str:
+    """The keys of a register of pipelines as a Markdown table."""
+    lines = ["| key | type | default | what it is |", "| --- | --- | --- | --- |"]
+    sections = (
+        ("source.", Address),
+        ("target.", Address),
+        ("pipelines[].", Pipeline),
+        ("pipelines[].connection.", Connection),
+        ("ignored[].", Ignored),
+    )
+    for prefix, model in sections:
+        for name, field in model.model_fields.items():
+            if field.annotation is not Connection:
+                lines.append(_row(f"{prefix}{name}", field))
+    return "\n".join(lines)
+
+
 def error_tree() -> str:
     """The errors with their exit status, from their module's docstring."""
     return "```\n" + (errors.__doc__ or "").split("\n\n", 1)[1].strip() + "\n```"
@@ -42,7 +61,11 @@ def error_tree() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "keys": keys,
+    "register": register,
+    "target": target.markdown,
+    "options": rules.markdown,
     "types": type_map.markdown,
+    "mariadb": mariadb.markdown,
     "cleaning": cleaning.markdown,
     "checks": checks.markdown,
     "personal": personal.markdown,
@@ -67,8 +90,8 @@ def write(path: Path = README) -> None:
 
 
 def _row(name: str, field: Any) -> str:
-    default = "required" if field.default is PydanticUndefined else f"`{field.default}`"
-    if field.default is None:
+    default = "required" if field.is_required() else f"`{field.default}`"
+    if field.default in (None, ()) or field.default_factory is not None:
         default = "none"
     return f"| `{name}` | {_kind(field.annotation)} | {default} | {field.description or ''} |"
 
@@ -81,6 +104,8 @@ def _kind(annotation: Any) -> str:
         return _kind(next(kind for kind in inner if kind is not type(None)))
     if origin is tuple:
         return "list of text"
+    if origin is dict:
+        return "pairs of text"
     return {str: "text", int: "number", bool: "true or false", float: "number"}.get(annotation, str(annotation))
 
 

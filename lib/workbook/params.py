@@ -165,6 +165,9 @@ class Settings(_Section):
     mapping: str | None = Field(
         None, description="the mapping file, relative to the params file; none: generated beside the run"
     )
+    pipelines: str | None = Field(
+        None, description="the register of pipelines, relative to the params file; none: only what is seen is reported"
+    )
     profile: Profile = Profile()  # type: ignore[call-arg]
     bulk: Bulk = Bulk()  # type: ignore[call-arg]
     validate_: Validate = Field(Validate(), alias="validate")  # type: ignore[call-arg]
@@ -187,6 +190,11 @@ class Settings(_Section):
     def mapping_path(self) -> Path | None:
         """The mapping file, absolute; None where it is to be generated beside the run."""
         return None if self.mapping is None else (self.folder / self.mapping).resolve()
+
+    @property
+    def pipelines_path(self) -> Path | None:
+        """The register of pipelines, absolute; None where the params name none."""
+        return None if self.pipelines is None else (self.folder / self.pipelines).resolve()
 
     def sha256(self) -> str:
         """A hash of the settings, for run.json; passwords that stand in a URL are left out of it."""

@@ -3,14 +3,14 @@
 import re
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import pymysql
 from pymysql.charset import charset_by_name
 
 from workbook import faces
-from workbook.errors import Refused, TerminalError
+from workbook.errors import Refused, TerminalError, TransientError
 from workbook.progress import Progress
 from workbook.servers import SESSION_SQL_MODE, Server, Session
 
@@ -48,14 +48,21 @@ class Step:
         return f"{self.kind} {self.name}"
 
 
+def _with_undo(step: Step) -> faces.Html:
+    """The statement of a step and the one that takes it back, folded."""
+    undo = f"-- undo\n{step.undo}" if step.undo else "-- no undo of its own: it goes with what it belongs to"
+    return faces.details("SQL and undo", faces.code(f"{step.shown or step.statement}\n\n{undo}"))
+
+
 @dataclass(frozen=True)
 class Left:
-    """Something that is not carried over, or carried over changed, and why. `expected` where a rule says so."""
+    """Something that is not carried over, or carried over changed, and why. `expected` where a rule says so, `by` whose."""
 
     kind: str
     name: str
     why: str
     expected: bool = True
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Plan:
                     {
                         "kind": step.kind,
                         "name": step.name,
-                        "statement": faces.details("SQL", faces.code(step.shown or step.statement)),
+                        "statement": _with_undo(step),
                     }
                     for step in self.steps
                 ],
@@ -98,7 +105,8 @@ class Plan:
             ),
             faces.table(
                 [asdict(item) for item in self.left],
-                {"kind": "Kind", "name": "Name", "why": "Why"},
+                {"kind": "Kind", "name": "Name", "why": "Why"}
+                | ({"by": "By the rules of"} if any(item.by for item in self.left) else {}),
                 caption="Left out or changed on purpose",
             ),
         )
@@ -119,14 +127,34 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class Applied:
-    """What apply did: the steps carried out, in order."""
+    """What apply did: the steps carried out, in order, and how long each took (seconds)."""
 
     phase: str
     steps: tuple[Step, ...]
-    seconds: float = field(default=0.0)
+    seconds: tuple[float, ...] = ()
 
     def _repr_html_(self) -> str:
-        return faces.boxes(("Phase", self.phase), ("Steps applied", len(self.steps)))
+        return faces.stack(
+            faces.boxes(
+                ("Phase", self.phase), ("Steps applied", len(self.steps)), ("Seconds", f"{sum(self.seconds):,.1f}")
+            ),
+            faces.details(
+                "Every step as it was carried out",
+                faces.table(
+                    [
+                        {
+                            "step": step.object,
+                            "statement": _with_undo(step),
+                            "seconds": f"{seconds:,.2f}",
+                        }
+                        for step, seconds in zip(self.steps, self.seconds, strict=True)
+                    ],
+                    {"step": "Step", "statement": "Statement", "seconds": "Seconds"},
+                ),
+            )
+            if self.steps
+            else faces.text("Nothing was left to do."),
+        )
 
 
 def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str] = ()) -> Applied:
@@ -142,22 +170,27 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
                 "What was on the target before is never taken away without a word.",
                 f"Run again with consent to {step.object!r}, or leave it out of the mapping.",
             )
+    seconds = []
     with server.session() as session, Progress(f"Applying {plan.phase}", len(plan.steps), "steps") as progress:
+        _wait_for_others(session)
         for step in plan.steps:
             number = journal.intend(step.object, step.undo)
+            started = time.monotonic()
             try:
                 carry_out(session, step)
             except TerminalError:
                 journal.cancel(number)
                 raise
+            seconds.append(time.monotonic() - started)
             journal.confirm(number)
             progress.advance(1, step.object)
-    return Applied(plan.phase, plan.steps)
+    return Applied(plan.phase, plan.steps, tuple(seconds))
 
 
 def undo(statements: Sequence[str], server: Server) -> int:
     """Run undo statements in the given order, foreign keys unchecked; how many there were."""
     with server.session() as session:
+        _wait_for_others(session)
         session.execute("SET SESSION foreign_key_checks = 0")
         for statement in statements:
             # With values, even none, every % is doubled: names and literals hold it.
@@ -165,6 +198,27 @@ def undo(statements: Sequence[str], server: Server) -> int:
     return len(statements)
 
 
+def settle(server: Server) -> None:
+    """Wait until the server has ended the last statement of an apply that was cut off.
+
+    A server goes on with a statement whose client was killed: what it has not made yet would be planned once more.
+    """
+    with server.session() as session:
+        _wait_for_others(session)
+
+
+def _wait_for_others(session: Session) -> None:
+    """Hold the lock that every apply holds; it goes with the session."""
+    if session.scalar("SELECT GET_LOCK(%s, %s)", (_LOCK, _LOCK_SECONDS)) != 1:
+        raise TransientError(
+            f"Another apply is still at work on the target {session.server.host}:{session.server.port}.",
+            "Two at once would make the same objects; the statement of a run that was cut off goes on to its end.",
+            "Look for it with SHOW PROCESSLIST, wait for its end or KILL it there; then run again.",
+        )
+
+
+_LOCK = "workbook_apply"
+_LOCK_SECONDS = 600
 # Every step states these, so that nothing of the step before it lasts.
 _SETTINGS = {
     "sql_mode": SESSION_SQL_MODE,

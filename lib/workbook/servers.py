@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pymysql
@@ -182,6 +183,21 @@ class Session:
     def __init__(self, server: Server, connection: Connection):
         self.server = server
         self.connection = connection
+
+    @cached_property
+    def version(self) -> str:
+        """The server's version as it names it."""
+        return str(self.scalar("SELECT VERSION()"))
+
+    @property
+    def flavour(self) -> str:
+        """mysql or mariadb."""
+        return "mariadb" if "mariadb" in self.version.lower() else "mysql"
+
+    def gtids(self) -> str:
+        """What names the state of the server: the executed GTID set, or MariaDB's GTID position of the binlog."""
+        variable = "gtid_executed" if self.flavour == "mysql" else "gtid_binlog_pos"
+        return str(self.scalar(f"SELECT @@GLOBAL.{variable}") or "").replace("\n", "")
 
     def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """All rows as dictionaries, keyed by the column names as the statement gives them."""

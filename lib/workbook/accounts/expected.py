@@ -42,6 +42,8 @@ def stays(source: Accounts, key: AccountKey) -> str | None:
 
 _STAYING: tuple[tuple[Callable[[Accounts, AccountKey], bool], str], ...] = (
     (lambda source, key: key[0].startswith("mysql."), "belongs to the server itself"),
+    (lambda source, key: key == ("PUBLIC", "%"), "MySQL has nothing that is granted to everybody"),
+    (lambda source, key: len(key[0]) > 32, "MySQL takes no more than 32 characters of a user's name"),
     (lambda source, key: key[0] == "root", "the target has an administrator of its own"),
     (lambda source, key: key == source.login, "is the login that this workbook uses on the source"),
     (lambda source, key: key[0].startswith("cloudsql"), "names of this form belong to Cloud SQL"),

@@ -59,6 +59,7 @@ class AccountDefinition:
 
     `password` is the stored hash as a hexadecimal literal, empty where there is none; it stands in no repr and is
     never shown. `options` is what SHOW CREATE USER says behind the password: TLS, limits, expiry, lock, attribute.
+    `notes` are what a person should know of it.
     """
 
     user: str
@@ -70,6 +71,7 @@ class AccountDefinition:
     grants: frozenset[Grant]
     factors: int = 1
     second_password: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def key(self) -> AccountKey:

@@ -81,7 +81,7 @@ def default_roles(account: AccountDefinition, target: Target) -> tuple[tuple[str
 
 def _remarks(account: AccountDefinition, target: Target) -> list[Left]:
     """What a person should know of an account that moves."""
-    remarks = []
+    remarks = [*account.notes]
     if account.plugin not in target.accounts.plugins and not account.is_role:
         remarks.append(f"the target has no plugin {account.plugin}: locked, with a random password, until it is reset")
     elif account.factors > 1:

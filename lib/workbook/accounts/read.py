@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from workbook.accounts.grants import grants_of
+from workbook.accounts.mariadb import read_mariadb
 from workbook.accounts.objects import AccountDefinition, AccountKey, Accounts
 from workbook.catalog import Catalog
 from workbook.errors import TerminalError
@@ -18,22 +19,12 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
     Raises TerminalError, with what to grant, where the login may not read the tables of accounts.
     """
     with server.session() as session:
-        flavour = str(session.scalar("SELECT VERSION()")).lower()
-        if "mariadb" in flavour:
-            raise TerminalError(
-                f"The {server.role} is MariaDB, whose accounts cannot be carried over yet.",
-                "Its password hashes and roles are of other kinds than MySQL's.",
-                "Leave the phase accounts out of the run, and create the accounts on the target by hand.",
-            )
         try:
-            rows = session.rows(
-                "SELECT User AS user, Host AS host,"
-                " COALESCE(JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password'), 0) AS second"
-                " FROM mysql.user ORDER BY User, Host"
-            )
-            session.execute("SET SESSION print_identified_with_as_hex = ON")
-            chosen = [row for row in rows if only is None or (row["user"], row["host"]) in only]
-            accounts = tuple(_account(session, row["user"], row["host"], bool(row["second"])) for row in chosen)
+            if session.flavour == "mariadb":
+                accounts = read_mariadb(session, only)
+                names = frozenset(account.key for account in accounts)
+            else:
+                accounts, names = _read_mysql(session, only)
         except TerminalError as error:
             if "lacks a privilege" not in error.found and "(1142)" not in error.found:
                 raise
@@ -56,13 +47,28 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
         return Accounts(
             role=server.role,
             login=(user, host),
-            names=frozenset((row["user"], row["host"]) for row in rows),
+            names=names,
             plugins=frozenset(row["name"] for row in plugins),
             partial_revokes=variables.get("partial_revokes") == "ON",
             skip_name_resolve=variables.get("skip_name_resolve") == "ON",
             holds=frozenset(grant for line in effective_grants(session) for grant in grants_of(line)),
             accounts=accounts,
         )
+
+
+def _read_mysql(
+    session: Session, only: Collection[AccountKey] | None
+) -> tuple[tuple[AccountDefinition, ...], frozenset[AccountKey]]:
+    """The accounts that were asked for, and the names of all."""
+    rows = session.rows(
+        "SELECT User AS user, Host AS host,"
+        " COALESCE(JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password'), 0) AS second"
+        " FROM mysql.user ORDER BY User, Host"
+    )
+    session.execute("SET SESSION print_identified_with_as_hex = ON")
+    chosen = [row for row in rows if only is None or (row["user"], row["host"]) in only]
+    accounts = tuple(_account(session, row["user"], row["host"], bool(row["second"])) for row in chosen)
+    return accounts, frozenset((row["user"], row["host"]) for row in rows)
 
 
 def relations_of(catalog: Catalog) -> frozenset[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """How a chunk is copied: the SELECT that reads its rows exactly, and the LOAD DATA that stores them as they were."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from workbook.bulk.chunks import Chunk
@@ -19,15 +19,15 @@ _BATCH_BYTES, _BATCH_ROWS = 1 << 20, 1000
 _LONG = 1 << 16
 
 
-def select_expression(column: Column) -> str:
-    """How a column is read so that its text is exact."""
+def select_expression(column: Column, converted: bool = False) -> str:
+    """How a column is read so that its text is exact; `converted` where it is utf8mb4 on the target by choice."""
     name = quote_mysql(column.name)
     if column.data_type == "float":
         return f"CAST({name} AS DOUBLE)"  # the text protocol prints six digits of a FLOAT
     if column.data_type in ("bit", "enum", "set"):
         # Of an ENUM the number tells the empty error value from a member that is empty.
         return f"CAST({name} AS UNSIGNED)"
-    return name
+    return f"CONVERT({name} USING utf8mb4)" if converted else name
 
 
 def load_expression(column: Column, variable: str) -> str | None:
@@ -39,24 +39,33 @@ def load_expression(column: Column, variable: str) -> str | None:
     return None
 
 
-def job(table: Table, chunk: Chunk, noted: tuple[str, str] | None = None, known: str | None = None) -> Job:
-    """What a worker needs to copy `chunk`; `noted` and `known` are the chunk ledger's statements."""
+def job(
+    table: Table,
+    chunk: Chunk,
+    noted: tuple[str, str] | None = None,
+    known: str | None = None,
+    converted: Collection[str] = (),
+) -> Job:
+    """What a worker needs to copy `chunk`; `noted` and `known` are the chunk ledger's statements. The text of columns in
+    `converted` is sent as utf8mb4."""
     columns = table.stored_columns
     return Job(
         label=str(chunk),
-        select=select(table, chunk),
+        select=select(table, chunk, converted),
         load=load(table),
         free_text=tuple(number for number, column in enumerate(columns) if column.data_type not in _PLAIN),
         choices=tuple(number for number, column in enumerate(columns) if column.data_type == "enum"),
         batch=_batch(columns),
         noted=noted,
         known=known,
+        # A generated column notes each value that it rounds, as it did on the source.
+        notes=len(columns) == len(table.columns),
     )
 
 
-def select(table: Table, chunk: Chunk) -> str:
+def select(table: Table, chunk: Chunk, converted: Collection[str] = ()) -> str:
     """The SELECT of a chunk's rows, in the order of the primary key: the target appends, it does not search."""
-    expressions = ", ".join(select_expression(column) for column in table.stored_columns)
+    expressions = ", ".join(select_expression(column, column.name in converted) for column in table.stored_columns)
     part = f" PARTITION ({quote_mysql(chunk.partition)})" if chunk.partition is not None else ""
     where, values = chunk.where()
     condition = where % tuple(literal(value) for value in values) if values else ""

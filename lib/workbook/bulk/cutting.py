@@ -1,7 +1,7 @@
 """Cutting tables while they are loaded: chunks of a length in time, from the pace that their table has shown."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbook.bulk.chunks import Chunk, Key, chunkable_key, next_bound
@@ -48,8 +48,10 @@ class Cutter:
         tables: Sequence[Table],
         known: Mapping[tuple[str, str], Sequence[Noted]],
         settings: Bulk,
+        converted: Mapping[tuple[str, str], Collection[str]] | None = None,
     ):
         self._source, self._ledger, self._settings = source, ledger, settings
+        self._converted = converted or {}
         self._ready: deque[Task] = deque()
         self._progress: dict[tuple[str, str], _Progress] = {}
         small = []
@@ -140,7 +142,8 @@ class Cutter:
 
     def _hold_ready(self, state: _Progress, chunk: Chunk) -> None:
         state.waiting.add(chunk)
-        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk))
+        converted = self._converted.get(chunk.path, ())
+        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk), converted)
         self._ready.append(Task(chunk, task))
 
     def _cut_one(self) -> bool:

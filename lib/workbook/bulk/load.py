@@ -19,6 +19,7 @@ from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.progress import Progress
+from workbook.schema import converted_columns
 from workbook.servers import Server, connect_replica, retried
 
 
@@ -55,7 +56,8 @@ def load(
         if not resumed:
             ledger.begin(snapshot)
             _empty(target, tables)
-        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk)
+        converted = {item.path: converted_columns(catalog.table[item.path], item.target) for item in mapping.in_scope}
+        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, converted)
         throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
         watch = Watch(source, say)
         with Restoring(target, planned, settings.bulk.workers) as restoring:

@@ -38,6 +38,7 @@ class Job:
     batch: int
     noted: tuple[str, str] | None = None
     known: str | None = None
+    notes: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def move(
         thread = threading.Thread(target=feed.into, args=(pipe,), daemon=True)
         thread.start()
         try:
+            target.run(f"SET SESSION sql_notes = {int(job.notes)}")
             target.run("START TRANSACTION")
             loaded = target.run(job.load.replace("%s", _quoted(pipe), 1))
             warnings = int(target.rows("SHOW COUNT(*) WARNINGS")[0][0] or 0)

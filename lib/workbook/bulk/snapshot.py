@@ -67,7 +67,7 @@ def take(source: Server, open_transactions: Callable[[], None], tries: int = 20)
 
 def position(session: Session) -> tuple[str | None, int | None, str]:
     """Binlog file, position and executed GTID set of the source, as far as the account may see them."""
-    gtids = str(session.scalar("SELECT @@GLOBAL.gtid_executed") or "").replace("\n", "")
+    gtids = session.gtids()
     for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
         try:
             rows = session.rows(statement)

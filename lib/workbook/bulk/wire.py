@@ -17,9 +17,9 @@ _SESSION = (
     f"SET SESSION time_zone = '+00:00', net_read_timeout = {_PATIENCE_SECONDS}, net_write_timeout = {_PATIENCE_SECONDS},"
     " lock_wait_timeout = 120, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"
 )
-_READS = "SET SESSION character_set_results = NULL, transaction_isolation = 'REPEATABLE-READ'"
+_READS = ("SET SESSION character_set_results = NULL", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 # Checks off that the source has already passed.
-_WRITES = "SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = 600"
+_WRITES = ("SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = 600",)
 # The connection is gone, or the server is going.
 _LOST = {0, 1053, 1152, 1158, 1159, 1160, 1161, 1184, 2000, 2001, 2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 4031}
 _AGAIN = {1205, 1213}
@@ -90,9 +90,9 @@ def writer(address: Address, driver: Driver) -> Wire:
     return _connect(address, driver, _WRITES)
 
 
-def _connect(address: Address, driver: Driver, session: str) -> Wire:
+def _connect(address: Address, driver: Driver, session: tuple[str, ...]) -> Wire:
     wire: Wire = _MySQLClient(address) if driver == "mysqlclient" else _PyMySQL(address)
-    for statement in (_SESSION, session):
+    for statement in (_SESSION, *session):
         wire.run(statement)
     return wire
 

@@ -43,6 +43,7 @@ class Column:
     scale: int | None
     fraction: int | None  # digits of the fraction of a second
     comment: str
+    native: str = ""  # the type (and collation) on a MariaDB source, where MySQL's stands in its place
 
     @property
     def unsigned(self) -> bool:
@@ -254,11 +255,19 @@ class Account:
         return f"{self.user}@{self.host}"
 
 
+def version_number(version: str) -> tuple[int, int, int]:
+    """The three numbers that a server's version begins with."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Catalog:
     """Everything of interest on one server, as it was at one moment.
 
     `accounts` is None where the login may not read them; `variables` holds global variables by name, in lower case.
+    Of a MariaDB server types, collations and defaults are MySQL's (catalog/mariadb.py); `gtid_executed` is its binlog's
+    position, and `sequences` (database, name) is MariaDB's alone.
     """
 
     server: str
@@ -273,6 +282,7 @@ class Catalog:
     triggers: tuple[Trigger, ...]
     events: tuple[Event, ...]
     accounts: tuple[Account, ...] | None
+    sequences: tuple[tuple[str, str], ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     @cached_property
@@ -283,8 +293,7 @@ class Catalog:
     @property
     def version_number(self) -> tuple[int, int, int]:
         """The version as three numbers."""
-        found = re.match(r"(\d+)\.(\d+)\.(\d+)", self.version)
-        return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+        return version_number(self.version)
 
     def asdict(self) -> dict[str, Any]:
         """The catalog as plain values, for JSON."""

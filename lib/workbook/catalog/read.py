@@ -3,11 +3,13 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, TypeVar
 
+from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.catalog.objects import (
     Account,
     Catalog,
@@ -23,10 +25,12 @@ from workbook.catalog.objects import (
     Table,
     Trigger,
     View,
+    version_number,
 )
 from workbook.errors import Refused, TerminalError
 from workbook.servers import Server, Session
 
+_OLDEST_MARIADB = (10, 6, 0)
 _SYSTEM = ("mysql", "sys", "information_schema", "performance_schema", "_workbook")
 Row = dict[str, Any]
 Part = TypeVar("Part")
@@ -41,8 +45,15 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
     started = time.monotonic()
     with server.session() as session:
         # Cached statistics would give the sizes of yesterday.
-        version = str(session.scalar("SELECT VERSION()"))
-        flavour = "mariadb" if "mariadb" in version.lower() else "mysql"
+        version = session.version
+        flavour = session.flavour
+        number = version_number(version)
+        if flavour == "mariadb" and number < _OLDEST_MARIADB:
+            raise Refused(
+                f"The {server.role} at {server.host}:{server.port} is MariaDB {version}.",
+                "Its catalogue lacks what the workbook reads, so something could be left behind without a word.",
+                "Upgrade it to MariaDB 10.6 or later first.",
+            )
         if flavour == "mysql":
             session.execute("SET SESSION information_schema_stats_expiry = 0")
         variables = {
@@ -73,7 +84,7 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
             expression="EXPRESSION" if mysql else "NULL",
         )
         parts: dict[str, dict[tuple[str, str], tuple[Any, ...]]] = {
-            "columns": _grouped(columns, _column),
+            "columns": _grouped(columns, _column if mysql else lambda row: as_mysql(_column(row), number)),
             "indexes": {
                 path: _indexes(list(rows))
                 for path, rows in groupby(indexes, key=lambda row: (row["database"], row["table"]))
@@ -82,7 +93,7 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
                 path: _foreign_keys(list(rows))
                 for path, rows in groupby(read("foreign_keys"), key=lambda row: (row["database"], row["table"]))
             },
-            "checks": _grouped(read("checks") if mysql else [], _check),
+            "checks": _grouped(read("checks" if mysql else "checks_mariadb"), _check),
             "partitions": _grouped(read("partitions"), _partition),
         }
         tables = tuple(_table(row, parts) for row in read("tables"))
@@ -98,14 +109,19 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
             version=version,
             flavour=flavour,
             variables=variables,
-            gtid_executed=str(session.scalar("SELECT @@GLOBAL.gtid_executed") or "").replace("\n", "") if mysql else "",
-            databases=tuple(Database(**row) for row in found if row["name"] in chosen),
-            tables=tables,
+            gtid_executed=session.gtids(),
+            databases=tuple(
+                Database(row["name"], row["charset"], row["collation"] if mysql else collation_of(row["collation"])[0])
+                for row in found
+                if row["name"] in chosen
+            ),
+            tables=tables if mysql else tuple(replace(it, collation=collation_of(it.collation)[0]) for it in tables),
             views=views,
             routines=routines,
             triggers=tuple(Trigger(**row) for row in read("triggers")),
             events=tuple(Event(**row) for row in read("events")),
-            accounts=_accounts(session) if mysql else None,
+            accounts=_accounts(session, "accounts" if mysql else "accounts_mariadb"),
+            sequences=() if mysql else tuple((row["database"], row["name"]) for row in read("sequences")),
             seconds=time.monotonic() - started,
         )
     _refuse_unseen_bodies(server, catalog)
@@ -225,9 +241,9 @@ def _partition(row: Row) -> Partition:
     return Partition(row["name"], row["subpartition"], row["method"], row["expression"], row["description"])
 
 
-def _accounts(session: Session) -> tuple[Account, ...] | None:
+def _accounts(session: Session, query: str) -> tuple[Account, ...] | None:
     try:
-        rows = session.rows(_query("accounts"))
+        rows = session.rows(_query(query))
     except TerminalError:
         return None
     return tuple(

@@ -5,6 +5,7 @@ from workbook.mapping.gaps import GapReport, gaps
 from workbook.mapping.generate import generate
 from workbook.mapping.merge import additions, merge
 from workbook.mapping.objects import ColumnMap, Dedupe, Mapping, Reject, Requirements, Segment, TableMap
+from workbook.mapping.target import TargetRules
 
 __all__ = [
     "ColumnMap",
@@ -15,6 +16,7 @@ __all__ = [
     "Requirements",
     "Segment",
     "TableMap",
+    "TargetRules",
     "additions",
     "gaps",
     "generate",

@@ -21,6 +21,7 @@ from workbook.mapping.objects import (
     Segment,
     TableMap,
 )
+from workbook.mapping.target import UNCHANGED, TargetRules, target_rules
 from workbook.mapping.types import RULES, rule_for, rule_named
 from workbook.names import bigquery_names
 
@@ -79,7 +80,8 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
             "This workbook reads version 1; another may mean other things by the same keys.",
             "Write `version: 1` if the file was written for it.",
         )
-    builder = _Builder(reader, catalog, emulated, default_names(catalog))
+    target = target_rules(reader, content, "the mapping", UNCHANGED)
+    builder = _Builder(reader, catalog, emulated, default_names(catalog), target)
     segments = reader.mapping(content, "segments", "the mapping")
     made = [builder.segment(segments, name) for name in segments]
     builder.refuse_clashes(segments)
@@ -88,6 +90,7 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
         tables=builder.tables,
         unlisted=tuple(builder.unlisted),
         vanished=tuple(builder.vanished),
+        target=target,
     )
 
 
@@ -99,6 +102,7 @@ class _Builder:
     catalog: Catalog
     emulated: bool
     names: dict[tuple[str, str], str]
+    target: TargetRules
 
     def __post_init__(self) -> None:
         self.tables: dict[tuple[str, str], TableMap] = {}
@@ -171,6 +175,7 @@ class _Builder:
             cluster_by=reader.texts(warehouse, "cluster_by", where),
             dedupe=self.dedupe(node, dedupe, where) if node.get("dedupe") is not None else None,
             reject=self.rejects(node, where),
+            target=target_rules(reader, node, where, self.target),
         )
         if columns:
             self.check_columns(made, warehouse, dedupe, where)

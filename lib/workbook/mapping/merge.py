@@ -27,7 +27,9 @@ A segment moves together: `scope` is in, later or out, and the lowest `priority`
 copy must meet: the hops to prove, the losses that you accept (rules of the type map, or `representation` for all that
 change the form of a value alone, or none), and the least share of equal rows.
 Columns under `by_default` keep their name and take the first type rule that matches; under `columns` stand the others,
-with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`."""
+with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`.
+What Cloud SQL need not change but may is said under `target`, above the segments for all tables or within a table:
+target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}."""
 
 
 def merge(current: str | Path | None, catalog: Catalog, profile: ReadOnly[str, Any] | None, emulated: bool) -> str:
@@ -120,7 +122,7 @@ def _put(databases: CommentedMap, table: TableMap, catalog: Catalog, figures: Fi
         node["by_default"] = _flow(plain)
     databases[table.database][table.name] = node
     remarks = [
-        f"to consider: {_one_line(item.column)}: {{{item.write}}}  ({item.why})"
+        f"to consider: {f'{_one_line(item.column)}: {{{item.write}}}' if item.column else item.write}  ({item.why})"
         for item in suggestions(catalog.table[table.path], table, figures)
     ]
     if remarks:

@@ -11,10 +11,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from workbook.errors import UsageError
 
 KEYS = {
-    "file": ("version", "segments"),
+    "file": ("version", "target", "segments"),
     "segment": ("priority", "scope", "requires", "tables"),
     "requires": ("hops", "losses", "similarity"),
-    "table": ("warehouse", "columns", "by_default", "dedupe", "reject"),
+    "target": ("to_utf8mb4", "collations", "keyless"),
+    "table": ("warehouse", "target", "columns", "by_default", "dedupe", "reject"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by"),
     "column": ("name", "rule", "clean"),
     "dedupe": ("by", "keep", "order_by"),

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from workbook import faces
+from workbook.mapping.target import UNCHANGED, TargetRules, plain
 
 HOPS = ("source-target", "target-warehouse", "source-warehouse")
 SCOPES = ("in", "later", "out")
@@ -62,7 +63,10 @@ class Reject:
 
 @dataclass(frozen=True)
 class TableMap:
-    """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`."""
+    """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`.
+
+    `target` says what is changed on the target by choice.
+    """
 
     database: str
     name: str
@@ -74,6 +78,7 @@ class TableMap:
     cluster_by: tuple[str, ...] = ()
     dedupe: Dedupe | None = None
     reject: tuple[Reject, ...] = ()
+    target: TargetRules = UNCHANGED
 
     @property
     def path(self) -> tuple[str, str]:
@@ -107,13 +112,15 @@ class Mapping:
     """Where everything goes: segments in order of priority, and tables by (database, name).
 
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
-    tables and columns that the mapping file still names and the source no longer has.
+    tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
+    the target by choice where a table says nothing of its own; databases take it for their default.
     """
 
     segments: tuple[Segment, ...]
     tables: ReadOnly[tuple[str, str], TableMap] = field(default_factory=dict)
     unlisted: tuple[tuple[str, str, str], ...] = ()
     vanished: tuple[tuple[str, ...], ...] = ()
+    target: TargetRules = UNCHANGED
 
     @cached_property
     def in_scope(self) -> tuple[TableMap, ...]:
@@ -135,6 +142,7 @@ class Mapping:
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
+            "target": plain(self.target),
             "segments": [
                 {
                     "name": segment.name,
@@ -148,7 +156,7 @@ class Mapping:
                     "tables": [_plain(self.tables[path]) for path in segment.tables],
                 }
                 for segment in self.segments
-            ]
+            ],
         }
 
     def _repr_html_(self) -> str:
@@ -159,6 +167,7 @@ class Mapping:
                 ("Tables later or out", len(self.tables) - len(self.in_scope)),
                 ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
             ),
+            faces.text(f"On the target, by choice: {'; '.join(self.target.said)}.") if self.target.said else None,
             faces.table(
                 [
                     {
@@ -193,6 +202,7 @@ class Mapping:
                             "warehouse": "In the warehouse",
                             "partition": "Partitioned by",
                             "cluster": "Clustered by",
+                            "target": "Changed on the target",
                             "clean": "Cleaning",
                         },
                     ),
@@ -215,6 +225,7 @@ def _plain(table: TableMap) -> dict[str, Any]:
         "partition_by": table.partition_by,
         "partition_unit": table.partition_unit if table.partition_by else None,
         "cluster_by": list(table.cluster_by),
+        "target": plain(table.target),
         "dedupe": table.dedupe and asdict(table.dedupe),
         "reject": [{"name": reject.name, "where": reject.where} for reject in table.reject],
         "columns": [
@@ -243,5 +254,6 @@ def _shown(table: TableMap) -> dict[str, object]:
         "warehouse": table.warehouse_name,
         "partition": f"{table.partition_by}, a {table.partition_unit} each" if table.partition_by else "",
         "cluster": table.cluster_by,
+        "target": "; ".join(table.target.said),
         "clean": "; ".join(cleaned),
     }

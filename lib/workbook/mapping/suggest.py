@@ -6,6 +6,7 @@ from typing import Any
 
 from workbook.catalog import Column, Table
 from workbook.mapping.objects import ColumnMap, TableMap, rule_name
+from workbook.names import quote_mysql
 
 # measure of the profile, the rule that would mend it, what was seen
 _CLEANING = (
@@ -53,20 +54,28 @@ def suggestions(table: Table, mapped: TableMap, profile: Figures) -> list[Sugges
     """What the figures of `table` suggest beyond what the mapping does already."""
     figures = profile.columns(table.path)
     sampled = bool(profile.table(table.path).get("sampled"))
+    # MariaDB's JSON is text with a check.
+    checks = {check.clause.strip("()") + ")" for check in table.checks}
     made = []
+    if not table.key and mapped.target.keyless == "keep":
+        why = "the table has no key, by which changes find their row; Datastream cannot backfill an invisible one"
+        made.append(Suggestion(table.database, table.name, "", "target: {keyless: invisible-key}", why, None))
     for column in table.columns:
         if column.name in mapped.column:
-            for write, why, rows in _for_column(column, mapped.column[column.name], figures.get(column.name), sampled):
+            document = column.data_type == "json" or f"json_valid({quote_mysql(column.name)})" in checks
+            for write, why, rows in _for_column(
+                column, mapped.column[column.name], figures.get(column.name), sampled, document
+            ):
                 made.append(Suggestion(table.database, table.name, column.name, write, why, rows))
     return made
 
 
 def _for_column(
-    column: Column, mapped: ColumnMap, figures: ReadOnly[str, Any] | None, sampled: bool
+    column: Column, mapped: ColumnMap, figures: ReadOnly[str, Any] | None, sampled: bool, document: bool
 ) -> list[tuple[str, str, int | None]]:
     has = {rule_name(rule) for rule in mapped.clean}
     made: list[tuple[str, str, int | None]] = []
-    if column.data_type == "json" and not has:
+    if document and not has:
         made.append(("clean: [json]", "queries on its members need JSON, not text", None))
     if not figures or not figures.get("rows"):
         return made

@@ -80,7 +80,10 @@ def _fits_bignumeric(column: Column, emulated: bool) -> bool:
 _VALID = "(YEAR({c}) > 0 AND MONTH({c}) > 0 AND DAY({c}) BETWEEN 1 AND DAY(LAST_DAY({c})))"
 _DAYS = f"IF({_VALID}, TO_DAYS({{c}}) - 719528, NULL)"
 _MICROS = f"IF({_VALID}, TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', {{c}}), NULL)"
-_TIME_MICROS = "((ABS(TIME_TO_SEC({c})) * 1000000 + MICROSECOND({c})) * IF({c} < CAST('00:00:00' AS TIME), -1, 1))"
+# DIV 1, because MariaDB keeps the fraction in TIME_TO_SEC.
+_TIME_MICROS = (
+    "((ABS(TIME_TO_SEC({c})) DIV 1 * 1000000 + MICROSECOND({c})) * IF({c} < CAST('00:00:00' AS TIME), -1, 1))"
+)
 _WHOLE = "CAST({c} + 0 AS CHAR)"
 _BITS = "CAST(CAST({c} AS UNSIGNED) AS CHAR)"
 _DECIMAL = "IF(LOCATE('.', {c} + 0) > 0, TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0 AS CHAR))), CAST({c} + 0 AS CHAR))"

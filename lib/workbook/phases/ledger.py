@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from workbook.errors import TerminalError
 from workbook.params import CHECKOUT
+from workbook.pipelines.standing import Standing
 
 _metadata = sa.MetaData()
 _phases = sa.Table(
@@ -41,6 +42,18 @@ _steps = sa.Table(
     sa.Column("at", sa.String, nullable=False),
     sa.Column("confirmed", sa.Boolean, nullable=False),
     sa.Column("undone", sa.Boolean, nullable=False),
+)
+_moves = sa.Table(
+    "pipeline_moves",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("environment", sa.String, nullable=False, index=True),
+    sa.Column("pipeline", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("proven", sa.Boolean, nullable=False),
+    sa.Column("before", sa.JSON, nullable=False),  # the restore point: where it was, and what it had run on each side
+    sa.Column("proof", sa.JSON, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
 )
 _notes = sa.Table(
     "notes",
@@ -185,6 +198,39 @@ class Ledger:
                 sa.select(_steps.c.object).where(_steps.c.environment == self.environment, ~_steps.c.undone)
             ).all()
         return {row[0] for row in rows}
+
+    def pipelines(self) -> dict[str, Standing]:
+        """The last known standing of each pipeline that was ever moved."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_moves).where(_moves.c.environment == self.environment).order_by(_moves.c.id)
+            ).mappings()
+            return {
+                row["pipeline"]: Standing(row["state"], row["proven"], row["before"], row["at"], tuple(row["proof"]))
+                for row in rows
+            }
+
+    def begin_move(self, pipeline: str, state: str, before: Mapping[str, Any]) -> int:
+        """Note durably that a pipeline begins to move to `state`, with its restore point; a number to end it with."""
+        with self._connection() as connection:
+            entry = connection.execute(
+                _moves.insert().values(
+                    environment=self.environment,
+                    pipeline=pipeline,
+                    state=state,
+                    proven=False,
+                    before=dict(before),
+                    proof=[],
+                    at=now(),
+                )
+            )
+            assert entry.inserted_primary_key is not None
+            return int(entry.inserted_primary_key[0])
+
+    def end_move(self, number: int, proven: bool, proof: Sequence[str]) -> None:
+        """Note what came of a move."""
+        with self._connection() as connection:
+            connection.execute(_moves.update().where(_moves.c.id == number).values(proven=proven, proof=list(proof)))
 
     def note(self, name: str, value: Any) -> None:
         """Keep a small value under a name, in the place of an earlier one."""

@@ -10,13 +10,17 @@ from workbook.params import CHECKOUT
 
 @dataclass(frozen=True)
 class PhaseKind:
-    """One phase: its notebook, what it answers, and which servers it writes to."""
+    """One phase: its notebook, what it answers, and which servers it writes to.
+
+    `by_default` are the phases that lead to a validated copy: they run where none is named.
+    """
 
     number: int
     name: str
     title: str
     writes_target: bool = False
     writes_warehouse: bool = False
+    by_default: bool = True
 
     @property
     def stem(self) -> str:
@@ -43,6 +47,7 @@ PHASES = (
     PhaseKind(6, "bulk_load", "All rows, from one consistent picture of the source", writes_target=True),
     PhaseKind(7, "warehouse", "From Cloud SQL, cleaned, into BigQuery", writes_warehouse=True),
     PhaseKind(8, "validate", "Proof that nothing was lost or changed"),
+    PhaseKind(10, "pipelines", "The jobs and applications: who they are, and whether they can move", by_default=False),
 )
 START = "start"
 

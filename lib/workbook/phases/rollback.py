@@ -17,6 +17,7 @@ from workbook.phases.fingerprint import differences, target_fingerprint, warehou
 from workbook.phases.ledger import Done, Ledger, reports_folder
 from workbook.phases.order import PHASES, START, phase_named
 from workbook.phases.run import only_one
+from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 
 
@@ -57,9 +58,11 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             "There is no state at its end to go back to.",
             f"Name one of: {', '.join([START, *finished])}.",
         )
+    undoing = [phase for phase in reversed(PHASES) if phase.number > number and phase.name in done]
+    if any(phase.writes_target for phase in undoing):
+        refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
     states = {server: _expected(server, number, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
-    undoing = [phase for phase in reversed(PHASES) if phase.number > number and phase.name in done]
     restored: tuple[Catalog, MappingInForce] | None = None
     if "bulk_load" in [phase.name for phase in undoing] and number >= phase_named("schema").number:
         # Read before anything is undone: what cannot be read must not leave the tables without their indexes.

@@ -27,6 +27,7 @@ from workbook.phases.context import GOOD, require_free_space
 from workbook.phases.ledger import Ledger, reports_folder
 from workbook.phases.order import PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord, unwritable
+from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.servers import connect_source, connect_target, connect_warehouse
 
 # The kernel listens on loopback only; without this it warns about that at each start.
@@ -41,12 +42,13 @@ def run(
     names: Sequence[str],
     say: Callable[[str], None] = print,
 ) -> int:
-    """Run the named phases in their order (all of them where none is named); the exit status.
+    """Run the named phases in their order (those that lead to a validated copy where none is named); the exit status.
 
     Before a folder is made, everything that can be known is checked: names, settings, secrets, servers, disk, and that
     no other run of this environment is under way. The first phase that does not end well ends the run.
     """
-    kinds = sorted({phase_named(name) for name in names}, key=lambda kind: kind.number) if names else list(PHASES)
+    chosen = {phase_named(name) for name in names} if names else {kind for kind in PHASES if kind.by_default}
+    kinds = sorted(chosen, key=lambda kind: kind.number)
     reports = reports_folder()
     with only_one(reports, settings.environment):
         _check(settings, kinds, reports)
@@ -172,7 +174,9 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
             "It says where each table goes.",
             "Run the phase map first, or mend the path in the params (it is relative to the params file).",
         )
-    Ledger(settings.environment)
+    ledger = Ledger(settings.environment)
+    if any(kind.name == "bulk_load" for kind in kinds):
+        refuse_under_pipelines(ledger.pipelines(), "The bulk load puts the source's rows in the place of the target's")
 
 
 def _reach_warehouse(settings: Settings) -> None:

@@ -49,7 +49,8 @@ def print_status(settings: Settings) -> None:
         )
     console = Console()
     console.print(table)
-    following = next((state["phase"] for state in states if state["state"] != "done"), None)
+    default = {kind.name for kind in PHASES if kind.by_default}
+    following = next((s["phase"] for s in states if s["state"] != "done" and s["phase"] in default), None)
     if following is None:
         console.print("All phases are done. Run validate again before you rely on the copy.")
     else:

@@ -14,12 +14,6 @@ from pathlib import Path
 
 from workbook.errors import TerminalError
 
-# MySQL is not in Debian stable; its sid builds run on stable through their own loader.
-_PACKAGES = {
-    "mysql": ("sid", ["mysql-server-core", "mysql-client-core"], "usr/sbin/mysqld"),
-    "mydumper": ("sid", ["mydumper"], "usr/bin/mydumper"),
-}
-
 
 @dataclass(frozen=True)
 class Server:
@@ -29,6 +23,42 @@ class Server:
     base: Path | None
     version: str
 
+    @property
+    def flavour(self) -> str:
+        """mysql or mariadb, by what the program says of itself."""
+        return "mariadb" if "mariadb" in self.version.lower() else "mysql"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a flavour's server comes from: its name, programs to look for, oldest version, and Debian's packages.
+
+    `suite` None means the machine's own. Of the packages in `alone` only the files are taken, not what they need.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    oldest: tuple[int, int]
+    suite: str | None
+    packages: tuple[str, ...]
+    alone: tuple[str, ...]
+    program: str
+
+
+_ORIGINS = {
+    # MySQL is not in Debian stable; its sid builds run on stable through their own loader.
+    "mysql": Origin(
+        "MySQL", ("mysqld",), (8, 0), "sid", ("mysql-server-core", "mysql-client-core"), (), "usr/sbin/mysqld"
+    ),
+    # The server's plugins (ed25519 among them) lie in the package that would also set up a service.
+    "mariadb": Origin(
+        "MariaDB", ("mariadbd", "mysqld"), (10, 6), None, ("mariadb-server-core",), ("mariadb-server",),
+        "usr/sbin/mariadbd",
+    ),
+    # No server: what others load with, for the benches.
+    "mydumper": Origin("mydumper", ("mydumper",), (0, 0), "sid", ("mydumper",), (), "usr/bin/mydumper"),
+}  # fmt: skip
+
 
 def cache_folder() -> Path:
     """Where fetched programs are kept: under XDG_CACHE_HOME, or ~/.cache."""
@@ -36,10 +66,11 @@ def cache_folder() -> Path:
 
 
 def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
-    """The server program of `flavour` (mysql): on PATH, in the conda prefix, in the cache, or fetched now.
+    """The server program of `flavour` (mysql or mariadb): on PATH, in the conda prefix, in the cache, or fetched now.
 
     Raises TerminalError where none is had.
     """
+    origin = _ORIGINS[flavour]
     for folder in [
         *(os.environ.get("PATH", "").split(os.pathsep)),
         "/usr/sbin",
@@ -47,18 +78,18 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
         str(Path(sys.prefix) / "bin"),
         str(Path(os.environ.get("CONDA_PREFIX", sys.prefix)) / "bin"),
     ]:
-        program = shutil.which("mysqld", path=folder)
-        if program:
-            found = _inspect((program,), None)
-            if found and ("mariadb" in found.version.lower()) == (flavour == "mariadb") and _new_enough(found.version):
+        for name in origin.programs:
+            program = shutil.which(name, path=folder)
+            found = _inspect((program,), None) if program else None
+            if found and found.flavour == flavour and _new_enough(found.version, origin):
                 return found
     root, command = _fetched(flavour, say)
-    server = _inspect((*command, str(root / _PACKAGES[flavour][2])), root / "usr")
+    server = _inspect((*command, str(root / origin.program)), root / "usr")
     if server is None:
         raise TerminalError(
             f"The server fetched into {root} does not start.",
             "Without a server there is no sandbox.",
-            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
+            f"Remove {root} and try again, or {_install(origin)}.",
         )
     return server
 
@@ -77,13 +108,14 @@ def find_program(flavour: str, name: str, say: Callable[[str], None] = print) ->
 
 def _fetched(flavour: str, say: Callable[[str], None]) -> tuple[Path, tuple[str, ...]]:
     """The folder of the packages of `flavour`, fetched unless they are there, and how its programs are started."""
-    suite, packages, _ = _PACKAGES[flavour]
+    origin = _ORIGINS[flavour]
+    suite = origin.suite or _own_suite()
     root = cache_folder() / f"{flavour}-{suite}-{platform.machine()}"
     if not (root / "complete").exists():
         with _alone(root):
             # Another process may have fetched it while this one waited.
             if not (root / "complete").exists():
-                _fetch(root, suite, packages, say)
+                _fetch(root, suite, origin, say)
     loader = next(
         (
             path
@@ -99,14 +131,29 @@ def _fetched(flavour: str, say: Callable[[str], None]) -> tuple[Path, tuple[str,
         raise TerminalError(
             f"The packages fetched into {root} hold no program loader.",
             "The server cannot be started without the C library it was built with.",
-            f"Remove {root} and try again, or install MySQL 8.0 or later so that mysqld is on PATH.",
+            f"Remove {root} and try again, or {_install(origin)}.",
         )
     return root, (str(loader), "--library-path", libraries)
 
 
-def _new_enough(version: str) -> bool:
-    number = re.search(r"Ver (\d+)\.", version)
-    return number is not None and int(number[1]) >= 8
+def _new_enough(version: str, origin: Origin) -> bool:
+    number = re.search(r"Ver (\d+)\.(\d+)", version)
+    return number is not None and (int(number[1]), int(number[2])) >= origin.oldest
+
+
+def _install(origin: Origin) -> str:
+    oldest = ".".join(map(str, origin.oldest))
+    return f"install {origin.name} {oldest} or later (your system's package, or conda) so that {origin.programs[0]} is on PATH"
+
+
+def _own_suite() -> str:
+    """The release of this machine, where it is a Debian; else Debian's stable."""
+    try:
+        release = Path("/etc/os-release").read_text(encoding="utf-8")
+    except OSError:
+        release = ""
+    codename = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.M)
+    return codename[1] if codename and re.search(r"^ID=debian$", release, re.M) else "stable"
 
 
 def _inspect(command: tuple[str, ...], base: Path | None) -> Server | None:
@@ -126,19 +173,19 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(root: Path, suite: str, packages: list[str], say: Callable[[str], None]) -> None:
-    """Download `packages` of a Debian suite with all they need and unpack them into `root`, as any user."""
+def _fetch(root: Path, suite: str, origin: Origin, say: Callable[[str], None]) -> None:
+    """Download the packages of `origin` from a Debian suite and unpack them into `root`, as any user."""
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise TerminalError(
-            "No MySQL server on PATH or in the conda environment, and no apt-get to fetch one with.",
+            f"No {origin.name} server on PATH or in the conda environment, and no apt-get to fetch one with.",
             "The sandbox starts real servers; without a server program there is none to start.",
-            "Install MySQL 8.0 or later (conda install mysql-server, or your system's package), then try again.",
+            f"To go on, {_install(origin)}; then try again.",
         )
     work = root.with_name(root.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     for folder in ("lists/partial", "archives/partial", "etc/preferences.d", "etc/apt.conf.d", "deb", "root"):
         (work / folder).mkdir(parents=True)
-    (work / "sources.list").write_text(_source_line(suite))
+    (work / "sources.list").write_text(_source_line(suite, origin))
     (work / "status").touch()
     settings = [
         f"Dir::State={work}",
@@ -157,24 +204,25 @@ def _fetch(root: Path, suite: str, packages: list[str], say: Callable[[str], Non
         "APT::Update::Error-Mode=any",
     ]
     options = [word for setting in settings for word in ("-o", setting)]
-    say(f"MySQL server: fetching the package index of Debian {suite}")
-    _run(["apt-get", *options, "-q", "update"], work)
-    closure = _run(["apt-get", *options, "-q", "--print-uris", "-y", "install", *packages], work)
+    say(f"{origin.name} server: fetching the package index of Debian {suite}")
+    _run(["apt-get", *options, "-q", "update"], work, origin)
+    closure = _run(["apt-get", *options, "-q", "--print-uris", "-y", "install", *origin.packages], work, origin)
     names = sorted({line.split()[1].split("_")[0] for line in closure.splitlines() if line.startswith("'")})
-    say(f"MySQL server: fetching {len(names)} packages")
-    _run(["apt-get", *options, "-q", "download", *names], work / "deb")
+    names += [name for name in origin.alone if name not in names]
+    say(f"{origin.name} server: fetching {len(names)} packages")
+    _run(["apt-get", *options, "-q", "download", *names], work / "deb", origin)
     archives = sorted((work / "deb").glob("*.deb"))
     for number, archive in enumerate(archives, 1):
         if number % 10 == 0 or number == len(archives):
-            say(f"MySQL server: unpacking {number} of {len(archives)}")
-        _run(["dpkg", "-x", str(archive), str(work / "root")], work)
+            say(f"{origin.name} server: unpacking {number} of {len(archives)}")
+        _run(["dpkg", "-x", str(archive), str(work / "root")], work, origin)
     (work / "root" / "complete").write_text("\n".join(archive.name for archive in archives))
     shutil.rmtree(root, ignore_errors=True)
     (work / "root").rename(root)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _source_line(suite: str) -> str:
+def _source_line(suite: str, origin: Origin) -> str:
     """A source list for `suite` on the machine's own Debian mirror."""
     for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
         if not path.is_file() or path.suffix not in (".list", ".sources"):
@@ -187,17 +235,17 @@ def _source_line(suite: str) -> str:
             return f"deb {signed}{mirror} {suite} main\n"
     raise TerminalError(
         "No Debian mirror stands in this machine's apt sources.",
-        "The MySQL server is fetched from the mirror the machine already trusts.",
-        "Install MySQL 8.0 or later (conda install mysql-server, or your system's package), then try again.",
+        f"The {origin.name} server is fetched from the mirror the machine already trusts.",
+        f"To go on, {_install(origin)}; then try again.",
     )
 
 
-def _run(command: list[str], folder: Path) -> str:
+def _run(command: list[str], folder: Path, origin: Origin) -> str:
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if answer.returncode != 0:
         raise TerminalError(
-            f"{command[0]} failed while fetching a MySQL server: {answer.stderr.strip()[-600:]}",
+            f"{command[0]} failed while fetching a {origin.name} server: {answer.stderr.strip()[-600:]}",
             "The sandbox starts real servers; without a server program there is none to start.",
-            "Check the network and the disk, then try again; or install MySQL 8.0 or later so that mysqld is on PATH.",
+            f"Check the network and the disk, then try again; or {_install(origin)}.",
         )
     return answer.stdout

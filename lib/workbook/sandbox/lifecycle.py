@@ -21,6 +21,7 @@ import yaml
 
 from workbook.errors import Refused, TerminalError
 from workbook.names import mysql_string
+from workbook.sandbox import mariadb
 from workbook.sandbox.binaries import Server, find_server
 
 PROJECT = "local-project"
@@ -72,20 +73,35 @@ _ADMIN_DYNAMIC = [
 _ADMIN_READS_ONLY = "CREATE, DROP, ALTER, INDEX, INSERT, UPDATE, DELETE, TRIGGER, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, REFERENCES"
 
 
-def up(folder: Path, *, scale: float = 1.0, sample: bool = True, say: Callable[[str], None] = print) -> dict[str, Any]:
+def up(
+    folder: Path,
+    *,
+    scale: float = 1.0,
+    sample: bool = True,
+    flavour: str = "mysql",
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
     """Start everything into `folder` and return the state, as `sandbox up --json` prints it.
+
+    `flavour` is the source's: mysql or mariadb.
 
     What an earlier, crashed start left behind is stopped and removed first; a sandbox that is up already is returned
     as it is. Raises TerminalError where a part does not start; then nothing is left running.
     """
     state = read_state(folder)
     if state and all(_alive(process) for process in state["processes"]):
+        if not state["source"]["url"].startswith(f"{flavour}:"):
+            raise Refused(
+                f"The sandbox in {folder} is up with another source than {flavour}.",
+                "Its data would have to go.",
+                "Take it down first (workbook sandbox down), or name another folder with --dir.",
+            )
         say("The sandbox is up already.")
         return state
     down(folder)
     _claim(folder)
     try:
-        return _start(folder, scale, sample, say)
+        return _start(folder, scale, sample, flavour, say)
     except BaseException:
         down(folder)
         raise
@@ -144,23 +160,25 @@ def root_connection(state: dict[str, Any], role: str, **options: Any) -> "pymysq
     )
 
 
-def _start(folder: Path, scale: float, sample: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def _start(folder: Path, scale: float, sample: bool, flavour: str, say: Callable[[str], None]) -> dict[str, Any]:
     started = time.monotonic()
     program = find_server("mysql", say)
+    source_program = program if flavour == "mysql" else find_server(flavour, say)
+    source_flags = [*_BOTH, *_SOURCE] if flavour == "mysql" else mariadb.FLAGS
     ports = _free_ports(5)
     with ThreadPoolExecutor(4) as pool:
-        source = pool.submit(_start_mysql, folder, "source", program, ports[0], _SOURCE)
-        target = pool.submit(_start_mysql, folder, "target", program, ports[1], _CLOUD_SQL)
+        source = pool.submit(_start_mysql, folder, "source", source_program, ports[0], source_flags)
+        target = pool.submit(_start_mysql, folder, "target", program, ports[1], [*_BOTH, *_CLOUD_SQL])
         warehouse = pool.submit(_start_bigquery, folder, ports[2], ports[3])
         pubsub = pool.submit(_start_pubsub, folder, ports[4])
         servers = {"source": source.result(), "target": target.result()}
         admin = _make_admin(servers["target"])
         state: dict[str, Any] = {
             "servers": servers,
-            "source": {"url": _url("root", servers["source"]["root_password"], ports[0])},
+            "source": {"url": _url(flavour, "root", servers["source"]["root_password"], ports[0])},
             "target": {
-                "url": _url("admin", admin, ports[1]),
-                "root_url": _url("root", servers["target"]["root_password"], ports[1]),
+                "url": _url("mysql", "admin", admin, ports[1]),
+                "root_url": _url("mysql", "root", servers["target"]["root_password"], ports[1]),
             },
         }
         if sample:
@@ -197,7 +215,7 @@ def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: 
         (home / name).mkdir(parents=True)
     command = [*program.command, "--no-defaults", f"--datadir={home / 'data'}", f"--tmpdir={home / 'tmp'}"]
     if program.base:
-        share = program.base / "share" / "mysql"
+        share = mariadb.share_of(program.base)
         command += [
             f"--basedir={program.base}",
             f"--lc-messages-dir={share}",
@@ -207,9 +225,13 @@ def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: 
         command.append("--user=root")
     log = home / "error.log"
     with log.open("ab") as output:
-        made = subprocess.run([*command, "--initialize-insecure"], stdout=output, stderr=output)
+        if program.flavour == "mariadb":
+            command += mariadb.plugin_flags(program)
+            made = mariadb.make_system_tables(program, command, output)
+        else:
+            made = subprocess.run([*command, "--initialize-insecure"], stdout=output, stderr=output)
         if made.returncode != 0:
-            raise _not_started(f"the {role} MySQL server", log)
+            raise _not_started(f"the {role} server", log)
         password = secrets.token_urlsafe(18)
         # Under skip_name_resolve nobody from 127.0.0.1 is root@localhost, so root is renamed before the first login.
         first = home / "first.sql"
@@ -227,7 +249,6 @@ def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: 
             f"--init-file={first}",
             f"--secure-file-priv={home / 'files'}",
             f"--server-id={port}",
-            *_BOTH,
             *settings,
         ]
         process = _spawn(folder, role, [*command, *options], output)
@@ -236,7 +257,7 @@ def _start_mysql(folder: Path, role: str, program: Server, port: int, settings: 
         pymysql.connect(host="127.0.0.1", port=port, user="root", password=password, connect_timeout=2).close()
         return True
 
-    _wait(ready, process, f"the {role} MySQL server", log)
+    _wait(ready, process, f"the {role} server", log)
     first.unlink()
     return {"port": port, "root_password": password, "version": program.version.split(" Ver ")[-1]}
 
@@ -387,7 +408,7 @@ def _write_params(folder: Path, state: dict[str, Any], ports: list[int], admin: 
     content: dict[str, Any] = {
         "environment": "local",
         "source": {
-            "url": f"mysql://root@127.0.0.1:{ports[0]}",
+            "url": state["source"]["url"].replace(":" + state["servers"]["source"]["root_password"] + "@", "@"),
             "password": "file:source.password",
             "databases": ["shop"],
         },
@@ -413,8 +434,8 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _url(user: str, password: str, port: int) -> str:
-    return f"mysql://{user}:{password}@127.0.0.1:{port}"
+def _url(flavour: str, user: str, password: str, port: int) -> str:
+    return f"{flavour}://{user}:{password}@127.0.0.1:{port}"
 
 
 def _processes(folder: Path) -> list[dict[str, Any]]:

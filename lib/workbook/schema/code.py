@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pymysql.charset import charset_by_name
 
 from workbook.names import quote_mysql
+from workbook.schema.alike import alike_views
 from workbook.schema.definitions import Code
 from workbook.schema.tokens import Token, code_of, normal, normal_name, tokens_of
 
@@ -71,6 +72,13 @@ def normal_code(code: Code) -> tuple[str, ...]:
     spans = [span for span in left_out if span is not None]
     kept = [token for token in tokens if not any(start <= token.start < end for start, end in spans)]
     return normal(kept)
+
+
+def same_code(source: Code, target: Code) -> bool:
+    """Whether two definitions of the same object are alike, whoever printed them."""
+    if normal_code(source) == normal_code(target):
+        return True
+    return source.loose and source.kind == "view" and alike_views(source.statement, target.statement)
 
 
 def setting_differences(source: Code, settings: tuple[tuple[str, str], ...], target: Code) -> list[str]:

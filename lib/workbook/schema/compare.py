@@ -1,27 +1,30 @@
 """How alike the schemas of source and target are: a verdict for every object, with the part that differs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook.names import mysql_path, quote_mysql
-from workbook.schema.code import adapted_code, normal_code, same_account, setting_differences
+from workbook.schema.choices import moved_collation
+from workbook.schema.code import adapted_code, same_account, same_code, setting_differences
 from workbook.schema.columns import column_differences
 from workbook.schema.definitions import Code, Definitions, TablePath
 from workbook.schema.order import ordered_views
 from workbook.schema.planning import expected_foreign_keys, never_made
-from workbook.schema.rules import COUNTER_INDEX, adapted, same_collation
+from workbook.schema.rules import COUNTER_INDEX, same_collation
 from workbook.schema.table import Part, TableDefinition
+from workbook.schema.wanted import CLOUD_SQL, MAPPING, Wanted, wanted
 
 
 @dataclass(frozen=True)
 class ObjectDifference:
-    """An object's verdict: same, different, or tolerated by a rule that `detail` names."""
+    """An object's verdict: same, different, or tolerated by a rule that `detail` names; `by` says whose rule it is."""
 
     kind: str
     name: str
     verdict: str
     detail: str = ""
+    by: str = ""
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -34,7 +37,8 @@ def compare(source: Definitions, target: Definitions) -> tuple[ObjectDifference,
     Columns are named only where they differ. What the target holds beyond the scope is not looked at; what it adds to
     a table in scope is a difference.
     """
-    return (*_databases(source, target), *_tables(source, target), *_code(source, target))
+    left = [ObjectDifference(item.kind, item.name, "tolerated", f"left out: {item.why}") for item in source.left]
+    return (*_databases(source, target), *_tables(source, target), *_code(source, target), *left)
 
 
 def _databases(source: Definitions, target: Definitions) -> Iterable[ObjectDifference]:
@@ -48,6 +52,9 @@ def _databases(source: Definitions, target: Definitions) -> Iterable[ObjectDiffe
             yield ObjectDifference("database", name, "different", "is missing on the target")
         elif same_collation(database.collation, found.collation):
             yield ObjectDifference("database", name, "same")
+        elif same_collation(moved_collation(database.collation, source.default), found.collation):
+            detail = f"default {database.collation} became {found.collation}"
+            yield ObjectDifference("database", name, "tolerated", detail, MAPPING)
         else:
             detail = f"default {database.collation} became {found.collation}; tables and columns state their own"
             yield ObjectDifference("database", name, "tolerated", detail)
@@ -59,30 +66,30 @@ def _tables(source: Definitions, target: Definitions) -> Iterable[ObjectDifferen
         if path not in target.tables:
             yield ObjectDifference("table", name, "different", "is missing on the target")
             continue
-        wanted = adapted(source.split[path], source.members_of(path))
+        table = wanted(source, path)
         there = target.split[path]
-        columns = column_differences(source, target, path)
+        columns = column_differences(source, target, path, table.facts.columns)
         differences = [f"column {column!r} {what}" for column, what in columns]
-        differences += _option_differences(source, target, path, wanted.table, there)
-        verdict = "different" if differences else "tolerated" if wanted.changes else "same"
-        yield ObjectDifference("table", name, verdict, "; ".join(differences or wanted.changes))
+        differences += _option_differences(target, path, table, there)
+        verdict = "different" if differences else "tolerated" if table.changes else "same"
+        detail = "; ".join(differences or [change for change, _ in table.changes])
+        yield ObjectDifference("table", name, verdict, detail, "" if differences else table.by)
         for column, what in columns:
             yield ObjectDifference("column", mysql_path(*path, column), "different", what)
-        yield from _parts(source, path, wanted.table, there)
-        if there.auto_increment < wanted.table.auto_increment:
+        yield from _parts(source, path, table.table, there)
+        if there.auto_increment < table.table.auto_increment:
             detail = (
-                f"the next value {wanted.table.auto_increment} became {there.auto_increment}: values would come again"
+                f"the next value {table.table.auto_increment} became {there.auto_increment}: values would come again"
             )
             yield ObjectDifference("counter", name, "different", detail)
 
 
-def _option_differences(
-    source: Definitions, target: Definitions, path: TablePath, wanted: TableDefinition, there: TableDefinition
-) -> list[str]:
+def _option_differences(target: Definitions, path: TablePath, table: Wanted, there: TableDefinition) -> list[str]:
     found = []
+    wanted = table.table
     if wanted.engine.lower() != there.engine.lower():
         found.append(f"engine {wanted.engine} became {there.engine}")
-    here_collation, there_collation = source.catalog.table[path].collation, target.catalog.table[path].collation
+    here_collation, there_collation = table.facts.collation, target.catalog.table[path].collation
     if not same_collation(here_collation, there_collation):
         found.append(f"default collation {here_collation} became {there_collation}")
     for option in sorted({*wanted.normal_options, *there.normal_options}):
@@ -100,15 +107,25 @@ def _parts(
     primary = (wanted.primary_key,) if wanted.primary_key else ()
     primary_there = (there.primary_key,) if there.primary_key else ()
     kept, without_parent = expected_foreign_keys(source, path)
-    yield from _compared("index", path, (*primary, *wanted.indexes), (*primary_there, *there.indexes), there)
-    yield from _compared("foreign key", path, kept, there.foreign_keys, there)
-    yield from _compared("check", path, wanted.checks, there.checks, there)
+    own = source.split[path]
+    origin = {part.text for part in (*own.indexes, *own.foreign_keys, *own.checks, *filter(None, (own.primary_key,)))}
+    for kind, parts, found in (
+        ("index", (*primary, *wanted.indexes), (*primary_there, *there.indexes)),
+        ("foreign key", kept, there.foreign_keys),
+        ("check", wanted.checks, there.checks),
+    ):
+        yield from _compared(kind, path, parts, found, there, origin)
     for left in without_parent:
         yield ObjectDifference(left.kind, left.name, "tolerated", left.why)
 
 
 def _compared(
-    kind: str, path: TablePath, wanted: Iterable[Part], there: Iterable[Part], table: TableDefinition
+    kind: str,
+    path: TablePath,
+    wanted: Iterable[Part],
+    there: Iterable[Part],
+    table: TableDefinition,
+    origin: Collection[str],
 ) -> Iterable[ObjectDifference]:
     extra = {part.name.lower(): part for part in there}
     missing = []
@@ -117,9 +134,13 @@ def _compared(
         found = extra.pop(part.name.lower(), None)
         if found is None:
             missing.append(part)
-        elif found.normal == part.normal:
-            rule = "added for the AUTO_INCREMENT column" if part.name == COUNTER_INDEX else ""
-            yield ObjectDifference(kind, name, "tolerated" if rule else "same", rule)
+        elif part.same_as(found):
+            if part.text in origin:
+                yield ObjectDifference(kind, name, "same")
+            elif part.name == COUNTER_INDEX:
+                yield ObjectDifference(kind, name, "tolerated", "added for the AUTO_INCREMENT column", CLOUD_SQL)
+            else:
+                yield ObjectDifference(kind, name, "tolerated", f"as it is wanted: {part.text}", MAPPING)
         else:
             yield ObjectDifference(kind, name, "different", f"{part.text} became {found.text}")
     for part in missing:
@@ -163,7 +184,8 @@ def _code(source: Definitions, target: Definitions) -> Iterable[ObjectDifference
         if code.kind == "trigger" and _fires_otherwise(code, source, triggers_there):
             differences.append("fires in another order")
         verdict = "different" if differences else "tolerated" if rules else "same"
-        yield ObjectDifference(code.kind, name, verdict, "; ".join(differences or rules))
+        by = CLOUD_SQL if verdict == "tolerated" else ""
+        yield ObjectDifference(code.kind, name, verdict, "; ".join(differences or rules), by)
     known = {code.key for code in source.code}
     for item in target.code:
         if item.kind == "trigger" and item.key not in known:
@@ -176,7 +198,7 @@ def _code_differences(code: Code, found: Code, account: str) -> tuple[list[str],
     made = adapted_code(code, account)
     differences = setting_differences(code, made.settings, found)
     rules = []
-    if normal_code(code) != normal_code(found):
+    if not same_code(code, found):
         differences.append("its text differs")
     if not same_account(code.definer, found.definer):
         if same_account(found.definer, account):

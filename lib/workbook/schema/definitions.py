@@ -10,8 +10,13 @@ from typing import Any
 from workbook import faces
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError
+from workbook.mapping.target import UNCHANGED, TargetRules
 from workbook.names import mysql_path, mysql_string, quote_mysql
+from workbook.plan import Left, settle
 from workbook.progress import Progress
+from workbook.schema.mariadb import Dialect, mariadb_members
+from workbook.schema.mariadb_code import as_mysql
+from workbook.schema.shown import shown_tables
 from workbook.schema.table import TableDefinition, split_table
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server, Session
@@ -49,6 +54,8 @@ class Code:
     over: bool = False
     uses: tuple[tuple[str, str, str], ...] = ()
     broken: str | None = None
+    refused: str | None = None  # why MySQL could not take it as it stands
+    loose: bool = False  # printed by MariaDB, which sets other brackets than MySQL
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -67,7 +74,9 @@ class Definitions:
 
     `tables` holds SHOW CREATE TABLE by path; `members` the true ENUM and SET members of columns whose members the
     server prints with question marks, by (database, table, column); `account` is the login as the server knows it;
-    `zones` are the time zones it knows of those that were asked for.
+    `zones` are the time zones it knows of those that were asked for, `collations` all that it knows. `choices` are
+    those of the mapping by table, and `default` is the one for databases. Of a MariaDB server all is in MySQL's
+    language; `changes` and `left` say what became otherwise or stays behind.
     """
 
     role: str
@@ -78,11 +87,25 @@ class Definitions:
     members: Mapping[tuple[str, str, str], tuple[str, ...]] = field(repr=False)
     code: tuple[Code, ...] = field(repr=False)
     zones: frozenset[str] = frozenset()
+    changes: Mapping[TablePath, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    left: tuple[Left, ...] = field(default=(), repr=False)
+
+    @property
+    def loose(self) -> bool:
+        """Whether MariaDB printed them, in MySQL's words by now, but not with its brackets."""
+        return self.catalog.flavour == "mariadb"
+
+    collations: frozenset[str] = frozenset()
+    choices: Mapping[TablePath, TargetRules] = field(default_factory=dict, repr=False)
+    default: TargetRules = UNCHANGED
 
     @cached_property
     def split(self) -> Mapping[TablePath, TableDefinition]:
         """The tables taken apart, by path."""
-        return {path: split_table(statement) for path, statement in self.tables.items()}
+        return {
+            path: split_table(statement, self.loose, self.changes.get(path, ()))
+            for path, statement in self.tables.items()
+        }
 
     @cached_property
     def code_by_key(self) -> Mapping[tuple[str, str, str], Code]:
@@ -127,10 +150,14 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
         server.session() as session,
         Progress(f"Reading definitions of the {server.role}", total, "definitions") as progress,
     ):
-        texts = {}
-        for path in tables:
-            texts[path] = _shown(session, "TABLE", path)["Create Table"]
-            progress.advance()
+        dialect = Dialect(catalog) if catalog.flavour == "mariadb" else None
+        if dialect:
+            texts = {}
+            for path in tables:
+                texts[path] = dialect.table(path, _shown_bytes(session, "TABLE", path))
+                progress.advance()
+        else:
+            texts = shown_tables(server, tables, progress)
         usage = _view_usage(session, catalog)
         for view in catalog.views:
             if view.database in wanted:
@@ -153,12 +180,15 @@ def read_definitions(server: Server, catalog: Catalog, scope: Scope) -> Definiti
             catalog=catalog,
             tables=texts,
             members=_read_members(session, catalog, tables),
-            code=tuple(code),
+            code=tuple(as_mysql(item) for item in code) if dialect else tuple(code),
+            changes=dialect.changes if dialect else {},
+            left=dialect.left() if dialect else (),
         )
 
 
 def read_target(server: Server, source: Definitions) -> Definitions:
     """What the target holds of the databases in the source's scope: its names all, its definitions where they overlap."""
+    settle(server)
     scope = source.scope
     zones = {dict(item.settings).get("time_zone", "SYSTEM") for item in source.code}
     with server.session() as session:
@@ -168,11 +198,15 @@ def read_target(server: Server, source: Definitions) -> Definitions:
             for zone in zones
             if zone == "SYSTEM" or session.scalar("SELECT CONVERT_TZ('2024-01-01', '+00:00', %s)", (zone,)) is not None
         )
+        collations = frozenset(
+            row["name"].lower()
+            for row in session.rows("SELECT COLLATION_NAME AS name FROM information_schema.COLLATIONS")
+        )
     folded = {name.lower(): name for name in present}
     databases = [name for name in scope.databases if name in present or name.lower() in folded]
     catalog = read_catalog(server, [name if name in present else folded[name.lower()] for name in databases])
     read = read_definitions(server, catalog, scope)
-    return replace(read, zones=known)
+    return replace(read, zones=known, collations=collations)
 
 
 def _shown(session: Session, kind: str, path: TablePath) -> dict[str, Any]:
@@ -189,13 +223,16 @@ def _shown(session: Session, kind: str, path: TablePath) -> dict[str, Any]:
     return row
 
 
-def _view(session: Session, view: Any, usage: Mapping[TablePath, tuple[tuple[str, str, str], ...]]) -> Code:
-    # A view may hold literals of other character sets, as the bytes they are: no text in any one character set.
+def _shown_bytes(session: Session, kind: str, path: TablePath) -> str:
+    """What SHOW CREATE prints, as it is stored: literals of other character sets or none are no text in any one of them."""
     session.execute("SET SESSION character_set_results = binary")
-    statement = _shown(session, "VIEW", view.path)["Create View"]
+    statement = _shown(session, kind, path)[f"Create {kind.capitalize()}"]
     session.execute("SET SESSION character_set_results = 'utf8mb4'")
-    if isinstance(statement, bytes):
-        statement = statement.decode("utf-8", "surrogateescape")
+    return statement.decode("utf-8", "surrogateescape") if isinstance(statement, bytes) else str(statement)
+
+
+def _view(session: Session, view: Any, usage: Mapping[TablePath, tuple[tuple[str, str, str], ...]]) -> Code:
+    statement = _shown_bytes(session, "VIEW", view.path)
     return Code(
         kind="view",
         database=view.database,
@@ -334,7 +371,7 @@ def _read_members(
     """The members of ENUM and SET columns that hold a question mark in print.
 
     MySQL prints definitions in three-byte UTF-8 and puts ? for anything beyond, an emoji for one; the true members
-    show only in values, so a temporary table of the same type is asked for each.
+    show only in values, so a temporary table of the same type (MariaDB: a variable) is asked for each.
     """
     found = {}
     for path in tables:
@@ -346,6 +383,8 @@ def _read_members(
 
 def _members(session: Session, path: TablePath, name: str, column_type: str, data_type: str) -> tuple[str, ...]:
     count = sum(token.kind == "string" for token in tokens_of(column_type))
+    if session.flavour == "mariadb":
+        return mariadb_members(session, mysql_path(*path, name), data_type, count)
     scratch = mysql_path(path[0], "_workbook_members")
     column = quote_mysql(name)
     values = (f"({place + 1})" if data_type == "enum" else f"({1 << place})" for place in range(count))

@@ -24,6 +24,9 @@ def ordered_views(source: Definitions) -> tuple[list[Code], list[Left]]:
         del waiting[code.key]
 
     for code in list(waiting.values()):
+        if code.refused:
+            leave(code, f"MySQL cannot take it as it stands: {code.refused}")
+            continue
         if code.broken:
             leave(code, f"does not work on the source: {code.broken}")
             continue

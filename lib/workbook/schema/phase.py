@@ -2,30 +2,39 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workbook import faces
 from workbook.catalog import Catalog
 from workbook.errors import Refused
 from workbook.mapping.objects import Mapping
-from workbook.plan import Plan
+from workbook.mapping.target import UNCHANGED
+from workbook.plan import Applied, Journal, Plan, apply
+from workbook.schema.choices import moved_collation
+from workbook.schema.collisions import refuse_collisions
 from workbook.schema.compare import ObjectDifference, compare
 from workbook.schema.definitions import Definitions, TablePath, read_definitions, read_target, scope_of
+from workbook.schema.held import Held, held
 from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
+from workbook.schema.wanted import MAPPING
 from workbook.servers import Server
 
 
 @dataclass(frozen=True)
 class SchemaResult:
-    """What the schema phase did, and whether nothing is left to do. `verdict` is ok or different."""
+    """What the schema phase did, and whether nothing is left to do. `verdict` is ok or different.
+
+    `held` is what does not fire before the cutover.
+    """
 
     verdict: str
     planned: Plan
     second: Plan
     objects: tuple[ObjectDifference, ...]
+    held: tuple[Held, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -34,27 +43,53 @@ class SchemaResult:
             "plan": self.planned.asdict(),
             "second_plan": self.second.asdict(),
             "objects": [asdict(item) for item in self.objects],
+            "held": [asdict(item) for item in self.held],
         }
 
     def _repr_html_(self) -> str:
         counts = Counter(item.verdict for item in self.objects)
-        worth = [item for item in self.objects if item.verdict != "same"]
+        chosen = sum(MAPPING in item.by for item in self.objects)
+        # What nobody wanted comes first.
+        worth = sorted(
+            (item for item in self.objects if item.verdict != "same"), key=lambda item: item.verdict != "different"
+        )
         return faces.stack(
             faces.boxes(
                 ("Schema", faces.badge(self.verdict)),
                 ("Steps applied", len(self.planned.steps)),
                 ("Steps still missing", len(self.second.steps)),
                 ("Objects the same", counts["same"]),
-                ("Changed by a rule", counts["tolerated"]),
+                ("Changed by the mapping", chosen),
+                ("Changed by another rule", counts["tolerated"] - chosen),
                 ("Different", counts["different"]),
             ),
             faces.table(
-                [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in worth],
-                {"kind": "Kind", "name": "Name", "verdict": "Verdict", "detail": "What differs, and by which rule"},
+                [
+                    {
+                        **asdict(item),
+                        "verdict": faces.stack(
+                            faces.badge(item.verdict), faces.text(f"by {item.by}", muted=True) if item.by else None
+                        ),
+                    }
+                    for item in worth
+                ],
+                {
+                    "kind": "Kind",
+                    "name": "Name",
+                    "verdict": "Verdict",
+                    "detail": "What differs, and why",
+                },
                 caption="Objects that are not exactly the same",
             )
             if worth
             else faces.text("Every object is exactly the same on both sides."),
+            faces.table(
+                [{**asdict(item), "wake": item.wake or ""} for item in self.held],
+                {"kind": "Kind", "name": "Name", "how": "How it is held", "wake": "What wakes it at the cutover"},
+                caption="Held until the cutover",
+            )
+            if self.held
+            else None,
         )
 
 
@@ -66,7 +101,23 @@ def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitio
     scope = scope_of(catalog, [table.path for table in mapping.in_scope])
     with source.session() as session:
         refuse_hidden(session, scope.databases)
-    return read_definitions(source, catalog, scope)
+    return with_choices(read_definitions(source, catalog, scope), mapping)
+
+
+def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
+    """The source's definitions with what the mapping has changed by choice.
+
+    A database's default follows the mapping, and with it the code that was written under that default.
+    """
+    default = mapping.target
+    code = tuple(
+        replace(item, database_collation=moved_collation(item.database_collation, default))
+        if item.database_collation
+        else item
+        for item in definitions.code
+    )
+    choices = {table.path: table.target for table in mapping.in_scope if table.target != UNCHANGED}
+    return replace(definitions, choices=choices, default=default, code=code)
 
 
 def plan_schema(
@@ -74,13 +125,21 @@ def plan_schema(
 ) -> SchemaPlan:
     """The plan from the servers as they are. Raises Refused where the target holds what is not ours."""
     definitions = read_source(source, catalog, mapping)
-    return plan(definitions, read_target(target, definitions), owned)
+    there = read_target(target, definitions)
+    planned = plan(definitions, there, owned)
+    refuse_collisions(source, definitions, [path for path in definitions.tables if path not in there.tables])
+    return planned
 
 
 def plan_again(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaPlan:
     """A further plan from the same source definitions and the target as it is now: empty when all is done."""
     source = _source_of(planned)
     return plan(source, read_target(target, source), owned)
+
+
+def apply_schema(planned: SchemaPlan, target: Server, journal: Journal, owned: Collection[str]) -> Applied:
+    """Carry out what of the plan is still to be done on the target as it is now: a second time that is nothing."""
+    return apply(plan_again(planned, target, owned), target, journal)
 
 
 def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaResult:
@@ -90,7 +149,7 @@ def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) ->
     second = plan(source, there, owned)
     objects = compare(source, there)
     good = second.empty and all(item.verdict != "different" for item in objects)
-    return SchemaResult("ok" if good else "different", planned, second, objects)
+    return SchemaResult("ok" if good else "different", planned, second, objects, held(source, there))
 
 
 def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> tuple[ObjectDifference, ...]:

@@ -1,18 +1,20 @@
 """The plan of the schema phase: the steps that make the target's schema what the source's is, less what is there."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workbook.catalog import ForeignKey, Table
 from workbook.errors import Refused
 from workbook.names import mysql_path, quote_mysql
 from workbook.plan import Left, Plan, Step
-from workbook.schema.code import adapted_code, normal_code, setting_differences
+from workbook.schema.choices import moved_collation
+from workbook.schema.code import adapted_code, same_code, setting_differences
 from workbook.schema.columns import column_differences
 from workbook.schema.definitions import Code, Definitions, TablePath
 from workbook.schema.order import ordered_views
-from workbook.schema.rules import adapted, same_collation
+from workbook.schema.rules import same_collation
 from workbook.schema.table import Part, TableDefinition
+from workbook.schema.wanted import CLOUD_SQL, MAPPING, Wanted, refuse_choices, refuse_keyless, wanted
 
 PHASE = "schema"
 # Views stand on functions and tables; triggers come last, so that nothing fires while the rest is made.
@@ -35,9 +37,12 @@ def plan(source: Definitions, target: Definitions, owned: Collection[str]) -> Sc
     refuse_folded(source, target)
     refuse_taken(source, target, owned)
     steps: list[Step] = []
-    left: list[Left] = []
+    left: list[Left] = list(source.left)
+    tables = {path: wanted(source, path) for path in source.tables}
+    refuse_choices(source, target, tables)
+    refuse_keyless(target, tables)
     _databases(source, target, owned, steps, left)
-    _tables(source, target, steps, left)
+    _tables(source, target, tables, steps, left)
     _code(source, target, owned, steps, left)
     return SchemaPlan(PHASE, tuple(steps), tuple(left), source)
 
@@ -121,47 +126,60 @@ def _databases(
             continue
         found = there.get(database.name)
         name = quote_mysql(database.name)
+        collation = moved_collation(database.collation, source.default)
+        if collation != database.collation:
+            left.append(Left("database", name, f"default {database.collation} becomes {collation}", by=MAPPING))
         if found is None:
             # Not IF NOT EXISTS: a database that somebody made in between is not ours to drop.
-            statement = f"CREATE DATABASE {name} CHARACTER SET {database.charset} COLLATE {database.collation}"
+            statement = f"CREATE DATABASE {name} CHARACTER SET {collation.partition('_')[0]} COLLATE {collation}"
             steps.append(Step("database", name, statement, f"DROP DATABASE IF EXISTS {name}"))
-        elif not same_collation(found.collation, database.collation) and f"database {name}" not in owned:
+        elif same_collation(found.collation, collation):
+            continue
+        elif f"database {name}" in owned:
+            # A run that was cut off between two steps may have left the collation of a piece of code behind.
+            steps.append(Step("collation", name, f"ALTER DATABASE {name} COLLATE {collation}", None))
+        else:
             left.append(
                 Left(
                     "database",
                     name,
                     f"was there before, with {found.collation} as its default where the source has"
-                    f" {database.collation}; tables state their own, later ones would not",
+                    f" {collation}; tables state their own, later ones would not",
                     expected=False,
                 )
             )
 
 
-def _tables(source: Definitions, target: Definitions, steps: list[Step], left: list[Left]) -> None:
+def _tables(
+    source: Definitions,
+    target: Definitions,
+    tables: Mapping[TablePath, Wanted],
+    steps: list[Step],
+    left: list[Left],
+) -> None:
     indexes: list[Step] = []
     keys: list[Step] = []
     counters: list[Step] = []
     restricted = target.catalog.variables.get("restrict_fk_on_non_standard_key", "OFF").upper() == "ON"
-    for path in source.tables:
-        table = adapted(source.split[path], source.members_of(path))
-        left += [Left("table", mysql_path(*path), change) for change in table.changes]
+    for path, table in tables.items():
+        left += [Left("table", mysql_path(*path), change, by=by) for change, by in table.changes]
         foreign_keys, without_parent = expected_foreign_keys(source, path)
         left += without_parent
-        wanted = replace(table.table, foreign_keys=foreign_keys)
+        definition = replace(table.table, foreign_keys=foreign_keys)
         settings = _key_settings(source, path, foreign_keys) if restricted else ()
         name = mysql_path(*path)
         if path not in target.tables:
             undo = f"DROP TABLE IF EXISTS {name}"
-            steps.append(Step("table", name, wanted.create(path[0]), undo, settings))
+            steps.append(Step("table", name, definition.create(path[0]), undo, settings))
             continue
         there = target.split[path]
-        _refuse_changed(path, source, target, wanted, there)
-        indexes += _index_steps(name, wanted, there)
-        missing = _missing(wanted.foreign_keys, there.foreign_keys)
+        _refuse_changed(path, source, target, replace(table, table=definition), there)
+        indexes += _index_steps(name, definition, there)
+        missing = _missing(definition.foreign_keys, there.foreign_keys)
         if missing:
             keys.append(_alter("foreign keys", name, missing, settings))
-        if wanted.auto_increment > there.auto_increment:
-            statement = f"ALTER TABLE {name} AUTO_INCREMENT = {wanted.auto_increment}"
+        if definition.auto_increment > there.auto_increment:
+            statement = f"ALTER TABLE {name} AUTO_INCREMENT = {definition.auto_increment}"
             counters.append(Step("counter", name, statement, None))
     steps += [*indexes, *keys, *counters]
 
@@ -208,10 +226,12 @@ def _points_at_unique(parent: Table, key: ForeignKey) -> bool:
 
 
 def _refuse_changed(
-    path: TablePath, source: Definitions, target: Definitions, wanted: TableDefinition, there: TableDefinition
+    path: TablePath, source: Definitions, target: Definitions, table: Wanted, there: TableDefinition
 ) -> None:
     """Raise Refused where a table of ours has other columns, or parts of the same name with another definition."""
-    changed = [f"column {name!r}: {what}" for name, what in column_differences(source, target, path)]
+    wanted = table.table
+    columns = column_differences(source, target, path, table.facts.columns)
+    changed = [f"column {name!r}: {what}" for name, what in columns]
     pairs = (
         ("index", [*wanted.indexes, *([wanted.primary_key] if wanted.primary_key else [])]),
         ("foreign key", wanted.foreign_keys),
@@ -228,7 +248,7 @@ def _refuse_changed(
     for kind, parts in pairs:
         for part in parts:
             found = parts_there[kind].get(part.name.lower())
-            if found is not None and found.normal != part.normal:
+            if found is not None and not part.same_as(found):
                 changed.append(f"{kind} {part.name!r} is defined otherwise")
     if wanted.normal_partitioning != there.normal_partitioning:
         changed.append("its partitions differ")
@@ -247,7 +267,7 @@ def _code(
     views, without = ordered_views(source)
     left += without
     _refuse_untrusted(source, target)
-    databases = {database.name: database.collation for database in source.catalog.databases}
+    databases = {item.name: moved_collation(item.collation, source.default) for item in source.catalog.databases}
     for kind in _CODE_ORDER:
         items = views if kind == "view" else [item for item in source.code if item.kind == kind]
         for code in sorted(items, key=_firing_order) if kind == "trigger" else items:
@@ -258,15 +278,15 @@ def _code(
             before = _next_trigger(code, source, target) if kind == "trigger" else None
             made = adapted_code(code, target.account, before)
             name = mysql_path(code.database, code.name)
-            left += [Left(kind, name, change) for change in made.changes]
+            left += [Left(kind, name, change, by=CLOUD_SQL) for change in made.changes]
             there = target.code_by_key.get(code.key)
             if there is not None:
                 _refuse_changed_code(code, made.settings, there)
                 continue
             undo = f"DROP {kind.upper()} IF EXISTS {name}"
-            # A view is named with its database; the others are made inside theirs.
-            database = None if kind == "view" else code.database
-            step = Step(kind, name, made.statement, undo, made.settings, database, shown=_printable(made.statement))
+            # Made inside its database: a view names its tables with theirs, but not always its functions.
+            shown = _printable(made.statement)
+            step = Step(kind, name, made.statement, undo, made.settings, code.database, shown=shown)
             steps += _under_collation(code, step, databases[code.database], owned, steps, left)
 
 
@@ -282,6 +302,8 @@ def _firing_order(trigger: Code) -> tuple[str, str, str, int]:
 
 def never_made(code: Code, target: Definitions) -> str | None:
     """Why an object is not made at all."""
+    if code.refused:
+        return f"MySQL cannot take it as it stands: {code.refused}"
     if code.over:
         return "its time has passed: the server would drop it as soon as it is made"
     zone = dict(code.settings).get("time_zone", "SYSTEM")
@@ -323,7 +345,7 @@ def _next_trigger(code: Code, source: Definitions, target: Definitions) -> str |
 
 def _refuse_changed_code(code: Code, settings: tuple[tuple[str, str], ...], there: Code) -> None:
     differences = setting_differences(code, settings, there)
-    if normal_code(code) != normal_code(there):
+    if not same_code(code, there):
         differences.append("its text differs")
     if differences and not all(item.startswith("database collation") for item in differences):
         raise Refused(

@@ -27,6 +27,9 @@ def effective_grants(session: Session) -> list[str]:
 
     Cloud SQL's administrator holds everything through the role cloudsqlsuperuser.
     """
+    if session.flavour == "mariadb":
+        # Without a name it shows what the active role brings too.
+        return [str(next(iter(row.values()))) for row in session.rows("SHOW GRANTS")]
     roles = str(session.scalar("SELECT CURRENT_ROLE()"))
     using = "" if roles == "NONE" else f" USING {roles}"
     statement = f"SHOW GRANTS FOR CURRENT_USER(){using}".replace("%", "%%")

@@ -17,6 +17,11 @@ class OptionRule:
     becomes: str | None
     why: str
 
+    @property
+    def when(self) -> str:
+        """For which tables, in words; empty for all."""
+        return _IN_WORDS[self.holds]
+
 
 def _always(table: TableDefinition, value: str) -> bool:
     return True
@@ -30,6 +35,11 @@ def _fixed(table: TableDefinition, value: str) -> bool:
     return value.upper() in ("FIXED", "PAGED")
 
 
+_IN_WORDS: dict[Callable[[TableDefinition, str], bool], str] = {
+    _always: "",
+    _other_engine: " of another engine than InnoDB",
+    _fixed: "=FIXED or PAGED",
+}
 # First match by option. The order does not matter between options.
 OPTION_RULES: tuple[OptionRule, ...] = (
     OptionRule("ENGINE", _other_engine, "InnoDB", "Cloud SQL keeps data in InnoDB only"),
@@ -62,7 +72,7 @@ class Adapted:
 def adapted(table: TableDefinition, members: Sequence[tuple[str, tuple[str, ...]]] = ()) -> Adapted:
     """`table` after all rules; `members` gives columns whose ENUM or SET members SHOW CREATE TABLE cannot print."""
     options: list[tuple[str, str]] = []
-    changes: list[str] = []
+    changes: list[str] = [*table.changes]
     for name, value in table.options:
         rule = next((rule for rule in OPTION_RULES if rule.option == name and rule.holds(table, value)), None)
         if rule is None:
@@ -137,7 +147,11 @@ def _with_members(column: Part, members: tuple[str, ...] | None) -> Part:
 def _counter_without_index(table: TableDefinition) -> str | None:
     """The AUTO_INCREMENT column that comes first in no index; MyISAM allows that, InnoDB does not."""
     counter = next(
-        (column.name for column in table.columns if any(t.word == "AUTO_INCREMENT" for t in tokens_of(column.text))),
+        (
+            column.name
+            for column in table.columns
+            if "AUTO_INCREMENT" in column.text and any(t.word == "AUTO_INCREMENT" for t in tokens_of(column.text))
+        ),
         None,
     )
     keys = (table.primary_key, *table.indexes) if table.primary_key else table.indexes
@@ -156,3 +170,15 @@ def first_column(index: Part) -> str | None:
 def same_collation(source: str | None, target: str | None) -> bool:
     """Whether two character sets or collations are the same under their present names."""
     return normal_name(source or "") == normal_name(target or "")
+
+
+def markdown() -> str:
+    """The rules as a Markdown table, for the README."""
+    lines = ["| in the definition | becomes | why |", "| --- | --- | --- |"]
+    for rule in OPTION_RULES:
+        lines.append(f"| `{rule.option}`{rule.when} | {rule.becomes or 'left out'} | {rule.why} |")
+    clauses = ", ".join(f"`{' '.join(clause)}`" for clause in _PARTITION_CLAUSES)
+    lines.append(f"| {clauses} of a partition | left out | files have no place of their own on Cloud SQL |")
+    lines.append("| `DEFINER` other than the login | the login | another account's name may not be used on Cloud SQL |")
+    lines.append("| an event that is enabled | `DISABLE` | it does not fire before the cutover |")
+    return "\n".join(lines)

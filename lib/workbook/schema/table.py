@@ -1,10 +1,11 @@
 """A table's definition taken apart: columns, keys, checks, options and partitions, from SHOW CREATE TABLE."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from workbook.names import mysql_path, quote_mysql
+from workbook.schema.alike import alike_checks
 from workbook.schema.tokens import (
     Token,
     closing,
@@ -16,6 +17,7 @@ from workbook.schema.tokens import (
     tokens_of,
 )
 
+INTRODUCERS = ("_utf8mb3", "_utf8mb4", "_latin1", "_ascii")
 _INDEX_WORDS = ("UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL")
 # Said or not said, they mean the same: InnoDB's own index structure, and MySQL's default for foreign keys.
 _SILENT = (("using", "btree"), ("using", "hash"), ("index_type", "btree"))
@@ -27,6 +29,7 @@ class Part:
 
     name: str
     text: str
+    loose: bool = False  # printed by MariaDB, which sets other brackets than MySQL
 
     @cached_property
     def normal(self) -> tuple[str, ...]:
@@ -36,12 +39,19 @@ class Part:
             place = _find(words, silent)
             if place is not None:
                 del words[place : place + len(silent)]
-        return tuple(_without_default_actions(words))
+        return tuple(_without_introducers(_without_default_actions(words)))
 
     @cached_property
     def definition(self) -> tuple[str, ...]:
         """What the part is compared by when its name does not count."""
         return tuple(word for word in self.normal if word != quote_mysql(self.name))
+
+    def same_as(self, other: "Part") -> bool:
+        """Whether both mean the same, whoever printed them."""
+        # Nearly all parts are the same to the letter, and taking them apart costs most of a plan's time.
+        if self.text == other.text or self.normal == other.normal:
+            return True
+        return self.loose and alike_checks(self.text, other.text)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class TableDefinition:
     checks: tuple[Part, ...]
     options: tuple[tuple[str, str], ...]
     partitioning: str | None
+    changes: tuple[str, ...] = ()  # what reading it from MariaDB changed, in words
 
     @cached_property
     def option(self) -> Mapping[str, str]:
@@ -74,8 +85,9 @@ class TableDefinition:
 
     @cached_property
     def normal_partitioning(self) -> tuple[str, ...]:
-        """What the partitions are compared by."""
-        return normal(tokens_of(self.partitioning or ""))
+        """What the partitions are compared by: names are printed in backticks by some servers and not by others."""
+        words = normal(tokens_of(self.partitioning or ""))
+        return tuple(word[1:-1].lower() if word.startswith("`") else word for word in words)
 
     @cached_property
     def normal_options(self) -> Mapping[str, tuple[str, ...]]:
@@ -93,8 +105,8 @@ class TableDefinition:
         return f"CREATE TABLE {mysql_path(database, self.name)} (\n{lines}\n) {options}{partitioning}"
 
 
-def split_table(create_sql: str) -> TableDefinition:
-    """The parts of a table from its SHOW CREATE TABLE. Raises ValueError for text that is none."""
+def split_table(create_sql: str, loose: bool = False, changes: tuple[str, ...] = ()) -> TableDefinition:
+    """The parts of a table from its SHOW CREATE TABLE; `loose` parts are compared by what they mean. Raises ValueError for text that is none."""
     tokens = tokens_of(create_sql)
     opening = next((place for place, token in enumerate(tokens) if token.text == "(" and token.kind == "symbol"), None)
     heading = code_of(tokens[:opening])
@@ -104,7 +116,7 @@ def split_table(create_sql: str) -> TableDefinition:
     found: dict[str, list[Part]] = {kind: [] for kind in ("column", "primary key", "index", "foreign key", "check")}
     for run in split_at_commas(tokens[opening + 1 : end]):
         kind, part = _part(run)
-        found[kind].append(part)
+        found[kind].append(replace(part, loose=loose and kind == "check"))
     options, partitioning = _options(tokens[end + 1 :])
     return TableDefinition(
         name=heading[-1].identifier,
@@ -115,9 +127,11 @@ def split_table(create_sql: str) -> TableDefinition:
         checks=tuple(found["check"]),
         options=options,
         partitioning=partitioning,
+        changes=changes,
     )
 
 
+@lru_cache(4096)
 def normal_type(column_type: str) -> str:
     """A column type as it is compared: no display width that means nothing, character sets under present names.
 
@@ -190,6 +204,12 @@ def _value(tokens: Sequence[Token], place: int) -> tuple[str, int]:
 def _find(words: Sequence[str], wanted: Sequence[str]) -> int | None:
     size = len(wanted)
     return next((place for place in range(len(words) - size + 1) if tuple(words[place : place + size]) == wanted), None)
+
+
+def _without_introducers(words: Sequence[str]) -> list[str]:
+    """Without the character set of a literal: the server takes the column's as soon as it writes the table anew."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return [word for word, following in pairs if not (word in INTRODUCERS and following.startswith("'"))]
 
 
 def _without_default_actions(words: Sequence[str]) -> list[str]:

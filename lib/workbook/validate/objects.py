@@ -34,10 +34,15 @@ def compare_objects(
     )
     for what, look in looks:
         try:
-            found += [ObjectVerdict(item.kind, item.name, item.verdict, item.detail) for item in look()]
+            found += [ObjectVerdict(item.kind, item.name, item.verdict, _detail(item)) for item in look()]
         except WorkbookError as error:
             found.append(ObjectVerdict(what, "all", "incomparable", error.found))
     return found
+
+
+def _detail(item: ObjectDifference) -> str:
+    """What differs, and by whose rules where it is by any."""
+    return f"{item.detail} (by {item.by})" if item.by else item.detail
 
 
 def compare_relations(

@@ -83,7 +83,8 @@ def validate_copy(
 
 
 def _gtids(server: Server) -> str:
-    return str(server.scalar("SELECT @@GLOBAL.gtid_executed") or "").replace("\n", "")
+    with server.session() as session:
+        return session.gtids()
 
 
 def _findings(

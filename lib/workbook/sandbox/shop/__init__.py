@@ -15,6 +15,7 @@ import pymysql
 
 from workbook.errors import Refused
 from workbook.names import mysql_account, mysql_string, quote_mysql
+from workbook.sandbox.shop import mariadb
 from workbook.sandbox.shop.statements import split_statements
 
 DATABASE = "shop"
@@ -146,8 +147,10 @@ def load(
                 "The sample is made from nothing; it would mix with what is there.",
                 f"Load the sample into another server, or drop the database {DATABASE} first.",
             )
-        cursor.execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci")
-        vectors = ("tables_vectors",) if int(connection.get_server_info().split(".")[0]) >= 9 else ()
+        on_mariadb = "mariadb" in connection.get_server_info().lower()
+        collation = mariadb.COLLATION if on_mariadb else "utf8mb4_0900_ai_ci"
+        cursor.execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE {collation}")
+        vectors = () if on_mariadb or int(connection.get_server_info().split(".")[0]) < 9 else ("tables_vectors",)
     started = time.monotonic()
     _run(connect, (*_TABLES, *vectors), {}, password)
     parameters = {"numbers": max(2000, *sizes.values()), **sizes}
@@ -164,8 +167,14 @@ def drop(connect: Callable[[], pymysql.Connection]) -> None:
     """Remove the sample again: the database and its accounts."""
     with connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+        cursor.execute("SELECT User FROM mysql.user WHERE Host = ''")
+        roles = {user for (user,) in cursor.fetchall()}
         for user, host in ACCOUNTS:
-            cursor.execute(f"DROP USER IF EXISTS {mysql_account(user, host)}")
+            # On MariaDB a role has no host.
+            role = user in roles
+            cursor.execute(
+                f"DROP {'ROLE' if role else 'USER'} IF EXISTS {quote_mysql(user) if role else mysql_account(user, host)}"
+            )
 
 
 def count_rows(connect: Callable[[], pymysql.Connection]) -> dict[str, int]:
@@ -189,19 +198,25 @@ def _run(
     """Run files of `sql/` on one connection, with `parameters` as its user variables."""
     with connect() as connection, connection.cursor() as cursor:
         connection.select_db(DATABASE)
+        on_mariadb = "mariadb" in connection.get_server_info().lower()
         # Everything the rows depend on is said here; nothing is left to the settings of the server.
-        cursor.execute("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci")
+        cursor.execute(f"SET NAMES utf8mb4 COLLATE {mariadb.COLLATION if on_mariadb else 'utf8mb4_0900_ai_ci'}")
         cursor.execute("SET time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES'")
         for name, value in parameters.items():
             cursor.execute(f"SET @{name} = %s", (value,))
         for name in names:
-            text = files(__name__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+            text = _text(mariadb.FILES.get(name, name) if on_mariadb else name)
+            text = mariadb.for_mariadb(text) if on_mariadb else text
             for statement in split_statements(text):
                 try:
                     cursor.execute(_with_passwords(statement, password))
                 except pymysql.Error as error:
                     error.add_note(f"in {name}.sql: {statement[:300]}")
                     raise
+
+
+def _text(name: str) -> str:
+    return files(__name__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _with_passwords(statement: str, password: Callable[[str], str]) -> str:

@@ -1,0 +1,9 @@
+CREATE TABLE posts (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, slug varchar(200) NOT NULL DEFAULT '', title text CHARACTER SET utf8mb3 NOT NULL, status enum('draft','über','it''s (CHARACTER SET utf8mb3)') NOT NULL DEFAULT 'draft' COMMENT 'CHARACTER SET utf8mb3 COLLATE utf8mb3_bin', code char(3) CHARACTER SET ascii COLLATE ascii_bin DEFAULT NULL, old varchar(60) CHARACTER SET latin1 COLLATE latin1_bin DEFAULT 'naïve', body mediumtext CHARACTER SET latin1, raw varbinary(20), kept varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_as_cs, shout varchar(200) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin GENERATED ALWAYS AS (upper(slug)) STORED, UNIQUE KEY by_slug (slug), KEY by_title (title(191), status), FULLTEXT KEY ft (title), CONSTRAINT lower_slug CHECK (slug <> _utf8mb3'X')) DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_unicode_ci COMMENT='DEFAULT CHARSET=utf8mb3';
+CREATE TABLE meta (id int NOT NULL PRIMARY KEY, name varchar(1000) NOT NULL, `value` varchar(20), KEY by_name (name), KEY by_both (`value`, name DESC), KEY by_part (name(700), `value`)) DEFAULT CHARSET=utf8mb3;
+CREATE TABLE compact (id int NOT NULL PRIMARY KEY, name varchar(250), KEY by_name (name)) DEFAULT CHARSET=utf8mb3 ROW_FORMAT=COMPACT;
+CREATE TABLE fits (name varchar(768) NOT NULL, wide varchar(15600) NOT NULL DEFAULT '', PRIMARY KEY (name)) DEFAULT CHARSET=utf8mb3;
+CREATE TABLE parents (code varchar(20) NOT NULL PRIMARY KEY) DEFAULT CHARSET=latin1;
+CREATE TABLE children (id int NOT NULL PRIMARY KEY, code varchar(20), CONSTRAINT to_parent FOREIGN KEY (code) REFERENCES parents (code)) DEFAULT CHARSET=latin1;
+CREATE TABLE by_code (code varchar(10) NOT NULL, PRIMARY KEY (code)) DEFAULT CHARSET=utf8mb3 PARTITION BY LIST COLUMNS (code) (PARTITION a VALUES IN ('ä','c'), PARTITION b VALUES IN ('b'));
+CREATE FUNCTION greets(who varchar(10)) RETURNS varchar(20) DETERMINISTIC RETURN CONCAT('hi ', who);
+CREATE VIEW titles AS SELECT slug, UPPER(title) AS t FROM posts
