@@ -1,6 +1,6 @@
 # What there is to do: make (without a target) prints it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab soak clean setup
+.PHONY: help demo test lab soak bench clean setup
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,8 +30,11 @@ test: $(VENV)/ready   ## every test, on real servers
 lab: $(VENV)/ready    ## the sandbox up and JupyterLab open on the notebooks, ready to run by hand
 	@.ci/lab
 
-soak: $(VENV)/ready   ## the long proofs: kills, random schemas; MINUTES=30 for those that take a time
-	@MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -m soak
+soak: $(VENV)/ready   ## the long proofs (random kills, rows and tables); MINUTES=30 by default
+	@MINUTES=$${MINUTES:-30} $(BIN)/pytest -m soak $(PYTEST)
+
+bench: $(VENV)/ready  ## what others use and ours side by side: ratios, reports/bench.json, reports/bench.html
+	@cd tests && ../$(BIN)/python -m bench $(BENCH)
 
 clean:           ## stop the sandbox; remove what was made, but for the reports
 	@if test -x $(BIN)/workbook; then $(BIN)/workbook sandbox down; fi

@@ -77,6 +77,10 @@ class Target(_MySQL):
     )
 
 
+class Replica(_MySQL):
+    """A replica whose lag the bulk load watches. The account needs REPLICATION CLIENT."""
+
+
 class Warehouse(_Section):
     """BigQuery, or its emulator when `endpoint` is given."""
 
@@ -124,7 +128,25 @@ class Bulk(_Section):
     """How the bulk load runs."""
 
     workers: int = Field(2, ge=1, le=32, description="parallel readers and writers")
-    chunk_rows: int = Field(200_000, ge=1, description="rows aimed at in a chunk, one transaction each")
+    chunk_seconds: float = Field(4.0, gt=0, le=600, description="seconds aimed at for a chunk, one transaction each")
+    chunk_rows: int = Field(1_000_000, ge=1, description="rows of a chunk at most")
+    driver: Literal["auto", "mysqlclient", "pymysql"] = Field(
+        "auto", description="how rows are read and written; auto: mysqlclient where it is installed"
+    )
+    patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server or network is waited for")
+    limit_mb_s: float | None = Field(None, gt=0, description="MB/s of all workers together at most")
+    max_threads_running: int | None = Field(
+        None, ge=1, description="pause while more threads than this run on the source, our own workers among them"
+    )
+    max_replica_lag_s: float | None = Field(
+        None, ge=0, description="pause while the replica (below; else the source, where it is one) is further behind"
+    )
+    replica_url: str | None = Field(None, description="a replica to watch: `mysql://user@host:port`")
+    replica_password: str | None = Field(None, description="its password, as a reference", repr=False)
+    throttle_file: str | None = Field(
+        None,
+        description="changes the limits while a load runs; none: `ENVIRONMENT.throttle.yaml` beside the params file",
+    )
 
 
 class Validate(_Section):

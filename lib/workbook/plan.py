@@ -177,7 +177,7 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
             number = journal.intend(step.object, step.undo)
             started = time.monotonic()
             try:
-                _run(session, step)
+                carry_out(session, step)
             except TerminalError:
                 journal.cancel(number)
                 raise
@@ -232,7 +232,8 @@ _CODECS = {"binary": "utf8", "utf8": "utf8"}
 _SECRET = re.compile(r"0x[0-9A-Fa-f]{8,}")
 
 
-def _run(session: Session, step: Step) -> None:
+def carry_out(session: Session, step: Step) -> None:
+    """Run the statement of one step, under its settings and in its database."""
     settings = {**_SETTINGS, **dict(step.settings)}
     driver = session.connection.connection.driver_connection
     assert isinstance(driver, pymysql.Connection)

@@ -12,6 +12,7 @@ import pymysql
 from pymysql.constants import CLIENT
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from workbook import params
@@ -20,7 +21,7 @@ from workbook.errors import TerminalError, TransientError, WorkbookError
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-Role = Literal["source", "target"]
+Role = Literal["source", "target", "replica"]
 Result = TypeVar("Result")
 
 # Zero and invalid dates pass, nothing is rounded into place, backslashes escape and " quotes text.
@@ -74,6 +75,10 @@ class Server:
     def __reduce__(self) -> tuple[Any, ...]:
         return Server, self._arguments()
 
+    def login(self) -> tuple[Role, str, int, str, str]:
+        """Role, host, port, user and password, for connections that are not made here; never to be written down."""
+        return self._arguments()
+
     def __repr__(self) -> str:
         return f"{self.role} {self.user}@{self.host}:{self.port}"
 
@@ -112,7 +117,8 @@ class Server:
         try:
             with self.engine.connect() as connection:
                 yield Session(self, connection)
-        except pymysql.MySQLError as error:
+        except (pymysql.MySQLError, DBAPIError) as error:
+            # Between statements too: what ends a session talks to the server once more.
             raise self.explained(error, "a session") from None
 
     def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[dict[str, Any]]:
@@ -243,6 +249,15 @@ def connect_source(settings: params.Settings) -> Server:
 def connect_target(settings: params.Settings) -> Server:
     """The target of the settings; no connection is made yet. Raises UsageError for a missing secret."""
     return Server("target", *params.mysql_address(settings.target, settings.folder))
+
+
+def connect_replica(settings: params.Settings) -> Server | None:
+    """The replica that the bulk load watches, where the settings name one. Raises UsageError for a missing secret."""
+    bulk = settings.bulk
+    if bulk.replica_url is None:
+        return None
+    section = params.Replica(url=bulk.replica_url, password=bulk.replica_password)
+    return Server("replica", *params.mysql_address(section, settings.folder))
 
 
 def connect_warehouse(settings: params.Settings) -> "bigquery.Client":

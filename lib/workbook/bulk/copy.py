@@ -1,60 +1,22 @@
-"""Copying one chunk: raw rows from the source's snapshot through a pipe into LOAD DATA on the target, to the byte."""
+"""How a chunk is copied: the SELECT that reads its rows exactly, and the LOAD DATA that stores them as they were."""
 
-import contextlib
-import os
-import tempfile
-import threading
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import pymysql
-from pymysql.converters import conversions
-from pymysql.cursors import SSCursor
-
 from workbook.bulk.chunks import Chunk
+from workbook.bulk.pump import Job
 from workbook.catalog import Column, Table
-from workbook.errors import TerminalError
-from workbook.names import mysql_path, mysql_string, quote_mysql, with_values
-from workbook.servers import Server
+from workbook.names import mysql_path, mysql_string, quote_mysql
 
-_BATCH = 2000
 # Their text never holds a tab, a newline or a backslash.
 _PLAIN = {
     "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "bit", "year",
     "date", "datetime", "timestamp", "time", "enum", "set",
 }  # fmt: skip
-_ENCODERS = {kind: encoder for kind, encoder in conversions.items() if not isinstance(kind, int)}
-
-
-@dataclass(frozen=True)
-class Copied:
-    """What copying a chunk came to: rows, bytes as sent, and when (Unix seconds)."""
-
-    chunk: Chunk
-    rows: int
-    bytes: int
-    started: float
-    ended: float
-    worker: int = 0
-
-
-def reader(source: Server) -> "pymysql.Connection[Any]":
-    """A connection that hands every value on as the bytes the source stores."""
-    connection = source.raw(use_unicode=False, conv=_ENCODERS, autocommit=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION character_set_results = NULL")
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    return connection
-
-
-def writer(target: Server) -> "pymysql.Connection[Any]":
-    """A connection for LOAD DATA: checks off that the source has already passed."""
-    connection = target.raw(autocommit=False)
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0")
-    return connection
+# A batch holds about this much, so that memory stays the same whatever the rows are.
+_BATCH_BYTES, _BATCH_ROWS = 1 << 20, 1000
+# The pieces by which the lengths of values are known in advance; what may be longer is read row by row.
+_LONG = 1 << 16
 
 
 def select_expression(column: Column, converted: bool = False) -> str:
@@ -77,161 +39,69 @@ def load_expression(column: Column, variable: str) -> str | None:
     return None
 
 
-def statements(table: Table, chunk: Chunk, converted: Collection[str] = ()) -> tuple[str, list[Any], str]:
-    """The SELECT with its values, and the LOAD DATA with a %s for the file name."""
+def job(
+    table: Table,
+    chunk: Chunk,
+    noted: tuple[str, str] | None = None,
+    known: str | None = None,
+    converted: Collection[str] = (),
+) -> Job:
+    """What a worker needs to copy `chunk`; `noted` and `known` are the chunk ledger's statements. The text of columns in
+    `converted` is sent as utf8mb4."""
     columns = table.stored_columns
-    path = mysql_path(*table.path)
+    return Job(
+        label=str(chunk),
+        select=select(table, chunk, converted),
+        load=load(table),
+        free_text=tuple(number for number, column in enumerate(columns) if column.data_type not in _PLAIN),
+        choices=tuple(number for number, column in enumerate(columns) if column.data_type == "enum"),
+        batch=_batch(columns),
+        noted=noted,
+        known=known,
+        # A generated column notes each value that it rounds, as it did on the source.
+        notes=len(columns) == len(table.columns),
+    )
+
+
+def select(table: Table, chunk: Chunk, converted: Collection[str] = ()) -> str:
+    """The SELECT of a chunk's rows, in the order of the primary key: the target appends, it does not search."""
+    expressions = ", ".join(select_expression(column, column.name in converted) for column in table.stored_columns)
+    part = f" PARTITION ({quote_mysql(chunk.partition)})" if chunk.partition is not None else ""
     where, values = chunk.where()
+    condition = where % tuple(literal(value) for value in values) if values else ""
     order = (
         " ORDER BY " + ", ".join(quote_mysql(name) for name in table.primary_key.columns) if table.primary_key else ""
     )
-    read = f"SELECT {', '.join(select_expression(column, column.name in converted) for column in columns)} FROM {path}"
-    select = with_values(read) + where + with_values(order) if values else read + order
+    return f"SELECT {expressions} FROM {mysql_path(*table.path)}{part}{condition}{order}"
+
+
+def load(table: Table) -> str:
+    """The LOAD DATA for a table, with a %s for the file's name."""
     places, settings = [], []
-    for number, column in enumerate(columns):
+    for number, column in enumerate(table.stored_columns):
         expression = load_expression(column, f"@v{number}")
         places.append(quote_mysql(column.name) if expression is None else f"@v{number}")
         if expression is not None:
             settings.append(f"{quote_mysql(column.name)} = {expression}")
-    load = (
-        f"LOAD DATA LOCAL INFILE %s INTO TABLE {path} CHARACTER SET binary"
+    return (
+        f"LOAD DATA LOCAL INFILE %s INTO TABLE {mysql_path(*table.path)} CHARACTER SET binary"
         r" FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
         f" ({', '.join(places)})" + (f" SET {', '.join(settings)}" if settings else "")
     )
-    return select, values, load
 
 
-def copy_chunk(
-    table: Table,
-    chunk: Chunk,
-    source: "pymysql.Connection[Any]",
-    target: "pymysql.Connection[Any]",
-    done: str | None = None,
-    worker: int = 0,
-    converted: Collection[str] = (),
-) -> Copied:
-    """Copy the rows of `chunk` and, in the same transaction, run `done` (the chunk ledger's statement, with a %s each
-    for rows and bytes). The text of columns in `converted` is sent as utf8mb4.
-
-    Raises TerminalError where a row was refused, changed or lost on the way, with the key range; nothing of the chunk
-    is then on the target.
-    """
-    select, values, load = statements(table, chunk, converted)
-    started = time.time()
-    feed = _Feed(table, source, select, values)
-    with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
-        pipe = os.path.join(folder, "rows")
-        os.mkfifo(pipe, 0o600)
-        thread = threading.Thread(target=feed.into, args=(pipe,), daemon=True)
-        thread.start()
-        try:
-            with target.cursor() as cursor:
-                # A generated column notes each value that it rounds, as it did on the source.
-                generated = len(table.stored_columns) < len(table.columns)
-                cursor.execute(f"SET SESSION sql_notes = {int(not generated)}")
-                cursor.execute(load.replace("%s", mysql_string(pipe), 1))
-                loaded = cursor.rowcount
-                warnings = _count(cursor)
-                thread.join()
-                feed.raise_failure()
-                _check(cursor, chunk, feed, loaded, warnings)
-                if done is not None and cursor.execute(done, (feed.rows, feed.bytes)) != 1:
-                    # A worker whose parent was killed may have finished its last chunk after all.
-                    raise TerminalError(
-                        f"{chunk} was loaded by another worker meanwhile.",
-                        "Its rows would be there twice, so this copy of them is not committed.",
-                        "Run the phase again: it goes on with the chunks that are missing.",
-                    )
-            target.commit()
-        except BaseException:
-            with contextlib.suppress(pymysql.MySQLError, OSError):
-                target.rollback()
-            _release(pipe, thread)
-            raise
-    return Copied(chunk, feed.rows, feed.bytes, started, time.time(), worker)
+def literal(value: Any) -> str:
+    """A key's value as SQL: bytes as they are, text in quotes, numbers bare."""
+    if isinstance(value, bytes):
+        return f"_binary 0x{value.hex()}" if value else "_binary ''"
+    if isinstance(value, str):
+        return mysql_string(value)
+    return str(value)
 
 
-class _Feed:
-    """Reads rows and writes them as LOAD DATA takes them, in a thread beside the statement that reads the pipe."""
-
-    def __init__(self, table: Table, connection: "pymysql.Connection[Any]", select: str, values: list[Any]):
-        self._connection = connection
-        self._select = select
-        self._values = values
-        columns = table.stored_columns
-        self._free_text = [number for number, column in enumerate(columns) if column.data_type not in _PLAIN]
-        self._enums = [number for number, column in enumerate(columns) if column.data_type == "enum"]
-        self.rows = 0
-        self.bytes = 0
-        self.empty_enums = 0
-        self._failure: BaseException | None = None
-
-    def into(self, pipe: str) -> None:
-        """Write all rows into the pipe; a failure is kept for the thread that waits."""
-        try:
-            # Unbuffered would be a system call a row.
-            with open(pipe, "wb", buffering=1 << 20) as output, self._connection.cursor(SSCursor) as cursor:
-                cursor.execute(self._select, self._values or None)
-                while rows := cursor.fetchmany(_BATCH):
-                    self._write(output, rows)
-        except BaseException as error:
-            self._failure = error
-
-    def _write(self, output: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-        lines = []
-        free_text, enums = self._free_text, self._enums
-        for row in rows:
-            values = list(row)
-            for number in free_text:
-                value = values[number]
-                if value is not None:
-                    if b"\\" in value:
-                        value = value.replace(b"\\", b"\\\\")
-                    if b"\t" in value:
-                        value = value.replace(b"\t", b"\\t")
-                    if b"\n" in value:
-                        value = value.replace(b"\n", b"\\n")
-                    values[number] = value
-            for number in enums:
-                if values[number] == b"0":
-                    self.empty_enums += 1
-            lines.append(b"\t".join([b"\\N" if value is None else value for value in values]))
-        lines.append(b"")
-        text = b"\n".join(lines)
-        self.rows += len(rows)
-        self.bytes += len(text)
-        output.write(text)
-
-    def raise_failure(self) -> None:
-        """Raise what stopped the reading, if anything did: the pipe then ended early and rows are missing."""
-        if self._failure is not None:
-            raise self._failure
-
-
-def _count(cursor: Any) -> int:
-    cursor.execute("SHOW COUNT(*) WARNINGS")
-    return int(cursor.fetchone()[0])
-
-
-def _check(cursor: Any, chunk: Chunk, feed: _Feed, loaded: int, warnings: int) -> None:
-    """LOAD DATA LOCAL turns errors into warnings, so rows and warnings are counted."""
-    # The empty error value of an ENUM warns each time it is stored, though it is stored as it was.
-    if loaded == feed.rows and warnings == feed.empty_enums:
-        return
-    cursor.execute("SHOW WARNINGS LIMIT 64")
-    first = next(
-        (text for _, code, text in cursor.fetchall() if code != 1265 or not feed.empty_enums), "no warning shown"
-    )
-    raise TerminalError(
-        f"Of {feed.rows:,} rows of {chunk}, the target took {loaded:,}, with {warnings:,} warnings: {first}",
-        "A row would be missing, or its value would not be the source's.",
-        "Mend the cause on the source or leave the table out of scope in the mapping; then run the phase again.",
-    )
-
-
-def _release(pipe: str, thread: threading.Thread) -> None:
-    """Let a writer go that still waits for a reader of the pipe."""
-    while thread.is_alive():
-        with contextlib.suppress(OSError):
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-        thread.join(0.1)
+def _batch(columns: Sequence[Column]) -> int:
+    """Rows read at a time."""
+    longest = sum(column.octets or 32 for column in columns)
+    if any((column.octets or 0) > _LONG or column.data_type in ("json", "geometry") for column in columns):
+        return 1
+    return max(1, min(_BATCH_ROWS, 4 * _BATCH_BYTES // max(longest, 1)))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,16 @@ from workbook.plan import Journal
 from workbook.servers import Server, Session
 
 SCHEMA = "_workbook"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A chunk as the ledger knows it: whether it is loaded, with how many rows, and the checksum of what was sent."""
+
+    chunk: Chunk
+    loaded: bool
+    rows: int
+    checksum: str | None
 
 
 class ChunkLedger:
@@ -37,7 +48,7 @@ class ChunkLedger:
                     f"table {self.chunks}",
                     f"CREATE TABLE IF NOT EXISTS {self.chunks} (source_database VARCHAR(64) COLLATE utf8mb4_bin,"
                     " source_table VARCHAR(64) COLLATE utf8mb4_bin, number INT, bounds JSON NOT NULL,"
-                    " loaded_rows BIGINT, loaded_bytes BIGINT, loaded_at DATETIME(3),"
+                    " loaded_rows BIGINT, loaded_bytes BIGINT, checksum CHAR(32) CHARACTER SET ascii, loaded_at DATETIME(3),"
                     " PRIMARY KEY (source_database, source_table, number))",
                     f"DROP TABLE IF EXISTS {self.chunks}",
                 ),
@@ -58,33 +69,50 @@ class ChunkLedger:
             session.execute(f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')", (json.dumps(snapshot.asdict()),))
 
     def plan(self, chunks: Sequence[Chunk]) -> None:
-        """Note all chunks of a table, or none: a table that is known is known whole."""
+        """Note chunks before they are loaded: all of them, or none. What is noted already stays as it is."""
         with self._target.session() as session:
             session.execute("START TRANSACTION")
             for chunk in chunks:
                 session.execute(
-                    f"INSERT INTO {self.chunks} (source_database, source_table, number, bounds) VALUES (%s, %s, %s, %s)",
+                    f"INSERT INTO {self.chunks} (source_database, source_table, number, bounds) VALUES (%s, %s, %s, %s)"
+                    " ON DUPLICATE KEY UPDATE number = number",
                     (*chunk.path, chunk.number, json.dumps(_bounds(chunk))),
                 )
             session.execute("COMMIT")
 
-    def done(self, chunk: Chunk) -> str:
-        """The statement that notes a chunk as loaded; it takes rows and bytes, and runs in the rows' transaction."""
-        database, table = (mysql_string(name).replace("%", "%%") for name in chunk.path)
-        return (
-            f"UPDATE {self.chunks} SET loaded_rows = %s, loaded_bytes = %s, loaded_at = UTC_TIMESTAMP(3)"
-            f" WHERE source_database = {database} AND source_table = {table} AND number = {chunk.number}"
-            " AND loaded_rows IS NULL"
+    def noted(self, chunk: Chunk) -> tuple[str, str]:
+        """The statement that notes a chunk as loaded, before and after the values set; for the rows' transaction."""
+        return f"UPDATE {self.chunks} SET loaded_at = UTC_TIMESTAMP(3), ", (
+            f" WHERE {self._one(chunk)} AND loaded_rows IS NULL"
         )
 
-    def planned(self) -> dict[tuple[str, str], list[tuple[Chunk, bool, int]]]:
-        """The chunks noted, by table: each with whether it is loaded and its rows."""
-        found: dict[tuple[str, str], list[tuple[Chunk, bool, int]]] = {}
+    def known(self, chunk: Chunk) -> str:
+        """The statement that asks what is noted of a chunk: rows, bytes, checksum; no row unless it is loaded."""
+        return (
+            f"SELECT loaded_rows, loaded_bytes, checksum FROM {self.chunks}"
+            f" WHERE {self._one(chunk)} AND loaded_rows IS NOT NULL"
+        )
+
+    def _one(self, chunk: Chunk) -> str:
+        database, table = (mysql_string(name) for name in chunk.path)
+        return f"source_database = {database} AND source_table = {table} AND number = {chunk.number}"
+
+    def planned(self) -> dict[tuple[str, str], list[Noted]]:
+        """The chunks noted, by table and in order."""
+        found: dict[tuple[str, str], list[Noted]] = {}
         for row in self._target.rows(f"SELECT * FROM {self.chunks} ORDER BY source_database, source_table, number"):
             path = (row["source_database"], row["source_table"])
             bounds = json.loads(row["bounds"])
-            chunk = Chunk(*path, row["number"], tuple(bounds["key"]), _key(bounds["lower"]), _key(bounds["upper"]))
-            found.setdefault(path, []).append((chunk, row["loaded_rows"] is not None, int(row["loaded_rows"] or 0)))
+            chunk = Chunk(
+                *path,
+                row["number"],
+                tuple(bounds["key"]),
+                _key(bounds["lower"]),
+                _key(bounds["upper"]),
+                bounds["partition"],
+            )
+            done = row["loaded_rows"] is not None
+            found.setdefault(path, []).append(Noted(chunk, done, int(row["loaded_rows"] or 0), row["checksum"]))
         return found
 
     def complete(self, session: Session) -> None:
@@ -105,7 +133,12 @@ def _bounds(chunk: Chunk) -> dict[str, Any]:
             for value in key
         ]
 
-    return {"key": list(chunk.key), "lower": plain(chunk.lower), "upper": plain(chunk.upper)}
+    return {
+        "key": list(chunk.key),
+        "lower": plain(chunk.lower),
+        "upper": plain(chunk.upper),
+        "partition": chunk.partition,
+    }
 
 
 def _key(values: list[Any] | None) -> tuple[Any, ...] | None:

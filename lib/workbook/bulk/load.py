@@ -1,24 +1,26 @@
 """The bulk load: hindrances away, one snapshot, chunks to workers, hindrances back."""
 
+import sys
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workbook import plan
-from workbook.bulk.chunks import Chunk, cut
-from workbook.bulk.copy import Copied
-from workbook.bulk.defer import defer_hindrances, restore_hindrances
+from workbook.bulk.crew import Copied, Crew
+from workbook.bulk.cutting import Cutter
+from workbook.bulk.defer import Restoring, defer_hindrances
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
-from workbook.bulk.snapshot import Snapshot, take
-from workbook.bulk.worker import Task, Workers
+from workbook.bulk.snapshot import Snapshot, position, take
+from workbook.bulk.throttle import Throttle
+from workbook.bulk.watch import Watch
+from workbook.bulk.wire import Driver
 from workbook.catalog import Catalog, Table
 from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.schema import converted_columns
-from workbook.servers import Server
+from workbook.servers import Server, connect_replica, retried
 
 
 def load(
@@ -35,35 +37,40 @@ def load(
     A load that was interrupted goes on with the chunks that are missing where the source has not changed since (its
     executed GTID set is the same); otherwise it starts again, because rows of two moments would not fit together.
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
-    are replaced.
+    are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`).
     """
     tables = [catalog.table[item.database, item.name] for item in mapping.in_scope]
     ledger = ChunkLedger(target, settings.environment)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
-    workers = Workers(source, target, settings.bulk.workers)
+    crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
     try:
-        deferred = defer_hindrances(source, target, catalog, mapping, owned)
+        deferred, planned = defer_hindrances(source, target, catalog, mapping, owned)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
         for table in tables:
             name = mysql_path(*table.path)
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
-        snapshot = take(source, workers.open_transactions)
+        snapshot = take(source, crew.open_transactions)
         resumed, why = _resumable(ledger, snapshot)
         if not resumed:
             ledger.begin(snapshot)
             _empty(target, tables)
-        chunks, kept = _chunks(source, ledger, tables, settings.bulk.chunk_rows, resumed)
         converted = {item.path: converted_columns(catalog.table[item.path], item.target) for item in mapping.in_scope}
-        copied = _copy(workers, catalog, ledger, chunks, converted)
+        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, converted)
+        throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
+        watch = Watch(source, say)
+        with Restoring(target, planned, settings.bulk.workers) as restoring:
+            copied = _copy(crew, cutter, snapshot, source, restoring, (throttle.beat, watch.beat))
+            crew.close()
+            rows_ended = time.monotonic()
+        retried(lambda: restoring.restore_all(owned), tries=8)
     finally:
-        workers.close()
-    rows_ended = time.monotonic()
-    restore_hindrances(source, target, catalog, mapping, owned)
-    _raise_counters(target, tables)
+        crew.close()
+    retried(lambda: _raise_counters(target, tables), tries=8)
     with target.session() as session:
         ledger.complete(session)
+    kept = cutter.kept()
     return BulkResult(
         snapshot=snapshot,
         resumed=resumed,
@@ -74,7 +81,22 @@ def load(
         not_in_snapshot=tuple(mysql_path(*table.path) for table in tables if table.engine.lower() != "innodb"),
         row_seconds=rows_ended - started,
         index_seconds=time.monotonic() - rows_ended,
+        driver=crew.driver,
+        indexes=tuple(restoring.built),
+        throttled=tuple(throttle.changes),
+        losses=tuple(crew.losses),
+        history_highest=watch.history_highest,
     )
+
+
+def driver_of(settings: Settings) -> Driver | None:
+    """The driver of the settings; None for the fastest that is installed."""
+    return None if settings.bulk.driver == "auto" else settings.bulk.driver
+
+
+def say(line: str) -> None:
+    """A line for the log of the run."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def _resumable(ledger: ChunkLedger, snapshot: Snapshot) -> tuple[bool, str]:
@@ -98,47 +120,68 @@ def _empty(target: Server, tables: Sequence[Table]) -> None:
             session.execute(f"TRUNCATE TABLE {mysql_path(*table.path)}")
 
 
-def _chunks(
-    source: Server, ledger: ChunkLedger, tables: Sequence[Table], rows: int, resumed: bool
-) -> tuple[list[Chunk], dict[tuple[str, str], int]]:
-    """The chunks that are still to be loaded, largest tables first, and the rows kept of an interrupted load."""
-    known = ledger.planned() if resumed else {}
-    kept: dict[tuple[str, str], int] = defaultdict(int)
-    chunks: list[Chunk] = []
-    with source.session() as session:
-        for table in sorted(tables, key=lambda table: -table.data_bytes):
-            if table.path not in known:
-                new = cut(session, table, rows)
-                ledger.plan(new)
-                chunks += new
-                continue
-            for chunk, done, loaded in known[table.path]:
-                kept[table.path] += loaded
-                if not done:
-                    chunks.append(chunk)
-    return chunks, kept
-
-
 def _copy(
-    workers: "Workers",
-    catalog: Catalog,
-    ledger: ChunkLedger,
-    chunks: Sequence[Chunk],
-    converted: dict[tuple[str, str], tuple[str, ...]],
+    crew: Crew,
+    cutter: Cutter,
+    snapshot: Snapshot,
+    source: Server,
+    restoring: Restoring,
+    beats: Sequence[Callable[[], None]],
 ) -> list[Copied]:
-    parts: dict[tuple[str, str], int] = defaultdict(int)
-    for chunk in chunks:
-        parts[chunk.path] += 1
-    # Rows are known only when they arrive; until then the server's estimate, spread over the chunks, stands for them.
-    expected = {path: max(catalog.table[path].rows_estimate, 1) / count for path, count in parts.items()}
-    total = sum(expected[chunk.path] for chunk in chunks)
-    copied = []
-    with Progress("Loading rows", total, "rows") as progress:
-        tasks = [Task(catalog.table[chunk.path], chunk, ledger.done(chunk), converted[chunk.path]) for chunk in chunks]
-        for item in workers.run(tasks):
+    """Have all chunks copied, and the indexes of each table begun as soon as its last row is there."""
+
+    def rejoin(enter: Callable[[], None]) -> bool:
+        if not _stands(source, snapshot):
+            return False
+        enter()
+        # Still so afterwards: then nothing happened in between that the new transaction could see.
+        return _stands(source, snapshot)
+
+    copied: list[Copied] = []
+    for table in cutter.loaded_already():
+        restoring.table_loaded(table.path)
+    with Progress("Loading rows", cutter.expected_rows(), "rows") as progress:
+
+        def beat() -> None:
+            cutter.ahead()
+            for each in beats:
+                each()
+            show()
+
+        def show() -> None:
+            under_way = sum(member.so_far[0] for member in crew.members if member.task is not None)
+            progress.total = cutter.expected_rows()
+            rows = sum(item.rows for item in copied) + sum(cutter.kept().values())
+            progress.set(min(rows + under_way, progress.total), _in_hand(crew, cutter))
+
+        for each in beats:
+            each()
+        for item in crew.run(iter(cutter), rejoin, beat):
             copied.append(item)
-            progress.advance(expected[item.chunk.path], f"{item.chunk.table} {item.chunk.number}")
+            if cutter.learn(item):
+                restoring.table_loaded(item.chunk.path)
+            show()
+        progress.total = cutter.expected_rows()
+        progress.set(progress.total)
     return copied
+
+
+def _in_hand(crew: Crew, cutter: Cutter) -> str:
+    """The tables that are being loaded, each with how far it is."""
+    shares: dict[tuple[str, str], int] = {}
+    for member in crew.members:
+        if member.task is not None:
+            path = member.task.chunk.path
+            shares[path] = shares.get(path, 0) + member.so_far[0]
+    return ", ".join(f"{path[1]} {cutter.share(path, rows):.0%}" for path, rows in shares.items())
+
+
+def _stands(source: Server, snapshot: Snapshot) -> bool:
+    """Whether the source is where it stood when the snapshot was taken."""
+    with source.session() as session:
+        file, place, gtids = position(session)
+    # A server that was started again writes to a new file, and has the same transactions nevertheless.
+    return gtids == snapshot.gtids if snapshot.gtids else (file, place) == (snapshot.file, snapshot.position)
 
 
 def _raise_counters(target: Server, tables: Sequence[Table]) -> None:

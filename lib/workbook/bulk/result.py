@@ -1,14 +1,16 @@
 """What a bulk load came to: rows and bytes by table, the snapshot, and the timeline of its chunks."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 from workbook import faces
-from workbook.bulk.copy import Copied
+from workbook.bulk import plots
+from workbook.bulk.crew import Copied
+from workbook.bulk.defer import Built
 from workbook.bulk.snapshot import Snapshot
+from workbook.bulk.throttle import Change
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class BulkResult:
     not_in_snapshot: tuple[str, ...]
     row_seconds: float
     index_seconds: float
+    driver: str = "pymysql"
+    indexes: tuple[Built, ...] = ()
+    throttled: tuple[Change, ...] = ()
+    losses: tuple[str, ...] = ()
+    history_highest: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -47,6 +54,10 @@ class BulkResult:
     def rows(self) -> int:
         """Rows on the target after the load."""
         return sum(table.rows + table.resumed_rows for table in self.tables)
+
+    @property
+    def _begun(self) -> float:
+        return min((item.started for item in self.copied), default=0.0)
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -60,6 +71,10 @@ class BulkResult:
             "not_in_snapshot": list(self.not_in_snapshot),
             "row_seconds": round(self.row_seconds, 3),
             "index_seconds": round(self.index_seconds, 3),
+            "driver": self.driver,
+            "throttled": [asdict(change) for change in self.throttled],
+            "losses": list(self.losses),
+            "history_highest": self.history_highest,
         }
 
     def _repr_html_(self) -> str:
@@ -70,7 +85,10 @@ class BulkResult:
                 ("Sent", faces.human_bytes(size)),
                 ("Rows took", faces.human_seconds(self.row_seconds)),
                 ("Indexes, keys, triggers", faces.human_seconds(self.index_seconds)),
+                ("Pace of the rows", f"{faces.human_bytes(size / max(self.row_seconds, 0.001))}/s"),
+                ("Driver", self.driver),
                 ("Snapshot", self.snapshot.taken),
+                ("Taken", self.snapshot.how),
                 ("Binlog position", f"{self.snapshot.file}:{self.snapshot.position}"),
             ),
             faces.table(
@@ -90,6 +108,19 @@ class BulkResult:
                 caption="Tables, most rows first",
             ),
             faces.table(
+                [
+                    {"at": f"{change.at - self._begun:.1f} s", "limit": _spelled(change.limit_mb_s), "why": change.why}
+                    for change in self.throttled
+                ],
+                {"at": "At", "limit": "Limit", "why": "Why"},
+                caption="The throttle",
+            )
+            if self.throttled
+            else faces.Html(""),
+            faces.table([{"loss": loss} for loss in self.losses], {"loss": "Lost on the way, and made good"})
+            if self.losses
+            else faces.Html(""),
+            faces.table(
                 [{"name": name} for name in self.not_in_snapshot],
                 {"name": "Read outside the snapshot, because its storage engine knows no transactions"},
             )
@@ -98,37 +129,9 @@ class BulkResult:
         )
 
     def timeline(self) -> go.Figure:
-        """Which worker loaded which table when: one bar a chunk."""
-        return _timeline(self.copied)
+        """Throughput by table, and which worker loaded what when."""
+        return plots.timeline(self.copied, self.indexes, self.throttled)
 
 
-def _timeline(copied: Sequence[Copied]) -> go.Figure:
-    start = min((item.started for item in copied), default=0.0)
-    figure = go.Figure()
-    largest = sorted(
-        {item.chunk.path for item in copied}, key=lambda path: -sum(i.bytes for i in copied if i.chunk.path == path)
-    )
-    for path in largest:
-        items = [item for item in copied if item.chunk.path == path]
-        named = path in largest[:8]
-        figure.add_bar(
-            orientation="h",
-            y=[f"worker {item.worker}" for item in items],
-            base=[item.started - start for item in items],
-            x=[max(item.ended - item.started, 0.005) for item in items],
-            name=path[1] if named else "other tables",
-            legendgroup=path[1] if named else "other",
-            showlegend=named or path == largest[8],
-            marker_color=None if named else "#9a9a9a",
-            marker_line_width=0.5,
-            hovertext=[f"{path[1]}: {item.rows:,} rows, {faces.human_bytes(item.bytes)}" for item in items],
-            hoverinfo="text",
-        )
-    figure.update_layout(
-        title="Who loaded what, when",
-        barmode="overlay",
-        xaxis_title="seconds since the first chunk",
-        yaxis_title="",
-        height=320,
-    )
-    return figure
+def _spelled(limit: float | None) -> str:
+    return "none" if limit is None else "pause" if limit == 0 else f"{limit:g} MB/s"

@@ -1,128 +1,143 @@
-"""The worker processes of the bulk load: each holds one connection into the shared snapshot and one to the target.
+"""The life of a worker: a process that holds one connection into the shared snapshot and one to the target.
 
-A worker imports little, because each is a fresh interpreter.
+It imports little, because each worker is a fresh interpreter, and it ends with the process that started it, whatever
+it is doing. Its words to the crew: ("open",), ("moved", Moved), ("progress", rows, bytes), ("lost", role, why),
+("failed", role, code, text) and ("refused", error).
 """
 
-import multiprocessing
+import contextlib
+import os
 import queue
-import traceback
-from collections.abc import Iterator, Sequence
+import sys
+import threading
+import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any
 
-from workbook.bulk.chunks import Chunk
-from workbook.bulk.copy import Copied, copy_chunk, reader, writer
-from workbook.catalog import Table
-from workbook.errors import TerminalError, TransientError, WorkbookError
-from workbook.servers import Server
+from workbook.bulk.pump import Job, Moved, Valve, move
+from workbook.bulk.wire import Address, Driver, Wire, WireError, reader, writer
+from workbook.errors import TerminalError, WorkbookError
 
 
 @dataclass(frozen=True)
-class Task:
-    """A chunk to copy, the chunk ledger's statement that notes it, and the columns that become utf8mb4."""
+class Start:
+    """What a worker is told first."""
 
-    table: Table
-    chunk: Chunk
-    done: str
-    converted: tuple[str, ...] = ()
-
-
-class Workers:
-    """As many processes as asked for, each busy with one chunk at a time."""
-
-    def __init__(self, source: Server, target: Server, count: int):
-        # A fresh interpreter a worker: a notebook's kernel has threads, which a fork would tear.
-        context = multiprocessing.get_context("spawn")
-        self._pipes: list[Connection] = []
-        self._processes = []
-        for number in range(1, count + 1):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, source, target, number), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
-
-    def open_transactions(self) -> None:
-        """Have every worker open its transaction; returns when all have."""
-        for pipe in self._pipes:
-            pipe.send("snapshot")
-        for pipe in self._pipes:
-            self._receive(pipe)
-
-    def run(self, tasks: Sequence[Task]) -> Iterator[Copied]:
-        """Hand out the tasks, one at a time to each worker, and yield what they return."""
-        waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        for task in tasks:
-            waiting.put(task)
-        busy = [pipe for pipe in self._pipes if self._hand_out(pipe, waiting)]
-        while busy:
-            for pipe in wait(busy):
-                assert isinstance(pipe, Connection)
-                yield self._receive(pipe)
-                if not self._hand_out(pipe, waiting):
-                    busy.remove(pipe)
-
-    @staticmethod
-    def _hand_out(pipe: Connection, waiting: "queue.SimpleQueue[Task]") -> bool:
-        if waiting.empty():
-            return False
-        pipe.send(waiting.get())
-        return True
-
-    def _receive(self, pipe: Connection) -> Any:
-        try:
-            answer = pipe.recv()
-        except (EOFError, OSError):
-            raise TransientError(
-                "A worker of the bulk load ended without a word.",
-                "Its chunk was not committed; what others committed stays.",
-                "Look for a lack of memory on this machine, then run the phase again: it goes on where it stopped.",
-            ) from None
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def close(self) -> None:
-        """End all workers, whatever they do; what they have not committed is rolled back by the server."""
-        for pipe in self._pipes:
-            pipe.close()
-        for process in self._processes:
-            process.terminate()
-            process.join(10)
+    source: Address
+    target: Address
+    driver: Driver
+    patience: float  # seconds that a lost target is waited for
 
 
-def _work(pipe: Connection, source: Server, target: Server, number: int) -> None:
-    """The life of a worker: open a snapshot when told, copy chunks when given, end when the pipe is closed."""
-    at = source
-    try:
-        reading = reader(source)
-        at = target
-        writing = writer(target)
+class Worker:
+    """One worker, at its end of the pipe to the crew."""
+
+    def __init__(self, pipe: Connection):
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._valve = Valve()
+        start = pipe.recv()
+        assert isinstance(start, Start)
+        self._start = start
+        self._source: Wire | None = None
+        self._target: Wire | None = None
+
+    def live(self) -> None:
+        """Do what is asked until the pipe closes."""
+        threading.Thread(target=self._listen, daemon=True).start()
         while True:
-            message = pipe.recv()
-            if message == "snapshot":
-                with reading.cursor() as cursor:
-                    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-                pipe.send("open")
-            else:
-                done = copy_chunk(
-                    message.table, message.chunk, reading, writing, message.done, number, message.converted
+            message = self._heard.get()
+            try:
+                if message == "snapshot":
+                    self._open_snapshot()
+                    self._say("open")
+                else:
+                    self._say("moved", self._moved(message))
+            except WireError as error:
+                if error.role == "source" and error.lost:
+                    self._drop_source()
+                    self._say("lost", error.role, error.code, error.text)
+                else:
+                    self._say("failed", error.role, error.code, error.text)
+            except WorkbookError as error:
+                self._say("refused", error)
+            except Exception as error:
+                self._say(
+                    "refused",
+                    TerminalError(
+                        f"A worker of the bulk load failed: {type(error).__name__}: {error}",
+                        "Its chunk was not committed; what others committed stays.",
+                        "Mend the cause, then run the phase again: it goes on where it stopped.",
+                    ),
                 )
-                pipe.send(done)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return
-    except WorkbookError as error:
-        pipe.send(error)
-    except Exception as error:
-        detail = traceback.format_exception_only(error)[-1].strip()
-        pipe.send(
-            at.explained(error, "loading rows")
-            if type(error).__module__.startswith("pymysql")
-            else TerminalError(
-                f"A worker of the bulk load failed: {detail}",
-                "Its chunk was not committed; what others committed stays.",
-                "Mend the cause, then run the phase again: it goes on where it stopped.",
-            )
-        )
+
+    def _listen(self) -> None:
+        """Hear the crew while a chunk is on its way. The pipe ends with the crew's process, and so does this one."""
+        try:
+            while True:
+                message = self._pipe.recv()
+                if isinstance(message, tuple):
+                    self._valve.set(message[1])
+                else:
+                    self._heard.put(message)
+        except (EOFError, OSError):
+            os._exit(0)
+
+    def _say(self, *words: Any) -> None:
+        with self._sending:
+            try:
+                self._pipe.send(words)
+            except OSError:
+                os._exit(0)
+
+    def _open_snapshot(self) -> None:
+        if self._source is None:
+            self._source = reader(self._start.source, self._start.driver)
+        self._source.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+    def _drop_source(self) -> None:
+        if self._source is not None:
+            with contextlib.suppress(Exception):
+                self._source.close()
+        self._source = None
+
+    def _moved(self, job: Job) -> Moved:
+        """Move a chunk; a target that is lost on the way is waited for, and the chunk moved again unless it arrived."""
+        assert self._source is not None
+        give_up = time.monotonic() + self._start.patience
+        while True:
+            try:
+                if self._target is None:
+                    self._target = writer(self._start.target, self._start.driver)
+                    if job.known is not None and (done := self._target.rows(job.known)):
+                        # The answer to COMMIT was lost, not the COMMIT.
+                        rows, size, checksum = (value or b"" for value in done[0])
+                        now = time.time()
+                        return Moved(int(rows), int(size), checksum.decode(), now, now)
+                return move(job, self._source, self._target, self._valve, self._tell)
+            except WireError as error:
+                if error.role != "target" or not error.passing or time.monotonic() > give_up:
+                    raise
+                if error.lost:
+                    self._drop_target()
+                time.sleep(0.3)
+            except WorkbookError:
+                # What the connection was left with is not known.
+                self._drop_target()
+                raise
+
+    def _drop_target(self) -> None:
+        if self._target is not None:
+            with contextlib.suppress(Exception):
+                self._target.close()
+        self._target = None
+
+    def _tell(self, rows: int, size: int) -> None:
+        self._say("progress", rows, size)
+
+
+def main() -> None:
+    """Where the process begins; its one argument is the number of its end of the pipe."""
+    Worker(Connection(int(sys.argv[1]))).live()

@@ -55,6 +55,8 @@ _ORIGINS = {
         "MariaDB", ("mariadbd", "mysqld"), (10, 6), None, ("mariadb-server-core",), ("mariadb-server",),
         "usr/sbin/mariadbd",
     ),
+    # No server: what others load with, for the benches.
+    "mydumper": Origin("mydumper", ("mydumper",), (0, 0), "sid", ("mydumper",), (), "usr/bin/mydumper"),
 }  # fmt: skip
 
 
@@ -81,6 +83,32 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
             found = _inspect((program,), None) if program else None
             if found and found.flavour == flavour and _new_enough(found.version, origin):
                 return found
+    root, command = _fetched(flavour, say)
+    server = _inspect((*command, str(root / origin.program)), root / "usr")
+    if server is None:
+        raise TerminalError(
+            f"The server fetched into {root} does not start.",
+            "Without a server there is no sandbox.",
+            f"Remove {root} and try again, or {_install(origin)}.",
+        )
+    return server
+
+
+def find_program(flavour: str, name: str, say: Callable[[str], None] = print) -> tuple[str, ...]:
+    """The command that starts a client program (mysqldump, mysql; mydumper, myloader): on PATH, or fetched now.
+
+    Raises TerminalError where it is not to be had.
+    """
+    program = shutil.which(name)
+    if program:
+        return (program,)
+    root, command = _fetched(flavour, say)
+    return (*command, str(root / "usr" / "bin" / name))
+
+
+def _fetched(flavour: str, say: Callable[[str], None]) -> tuple[Path, tuple[str, ...]]:
+    """The folder of the packages of `flavour`, fetched unless they are there, and how its programs are started."""
+    origin = _ORIGINS[flavour]
     suite = origin.suite or _own_suite()
     root = cache_folder() / f"{flavour}-{suite}-{platform.machine()}"
     if not (root / "complete").exists():
@@ -105,14 +133,7 @@ def find_server(flavour: str, say: Callable[[str], None] = print) -> Server:
             "The server cannot be started without the C library it was built with.",
             f"Remove {root} and try again, or {_install(origin)}.",
         )
-    server = _inspect((str(loader), "--library-path", libraries, str(root / origin.program)), root / "usr")
-    if server is None:
-        raise TerminalError(
-            f"The server fetched into {root} does not start.",
-            "Without a server there is no sandbox.",
-            f"Remove {root} and try again, or {_install(origin)}.",
-        )
-    return server
+    return root, (str(loader), "--library-path", libraries)
 
 
 def _new_enough(version: str, origin: Origin) -> bool:

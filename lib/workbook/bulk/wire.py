@@ -1,0 +1,213 @@
+"""Raw connections of the bulk load: values as the bytes that the server holds, by mysqlclient where it is installed, by
+PyMySQL otherwise.
+
+A worker imports this and little else, because each worker is a fresh interpreter.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Row = tuple[bytes | None, ...]
+Driver = Literal["mysqlclient", "pymysql"]
+# A pause of the throttle must not look like a dead client to the servers, nor a long statement like a dead server to us.
+_PATIENCE_SECONDS = 7200
+_SESSION = (
+    f"SET SESSION time_zone = '+00:00', net_read_timeout = {_PATIENCE_SECONDS}, net_write_timeout = {_PATIENCE_SECONDS},"
+    " lock_wait_timeout = 120, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"
+)
+_READS = ("SET SESSION character_set_results = NULL", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+# Checks off that the source has already passed.
+_WRITES = ("SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = 600",)
+# The connection is gone, or the server is going.
+_LOST = {0, 1053, 1152, 1158, 1159, 1160, 1161, 1184, 2000, 2001, 2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 4031}
+_AGAIN = {1205, 1213}
+
+
+@dataclass(frozen=True)
+class Address:
+    """How to log in to a server; the password shows nowhere."""
+
+    role: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    encrypted: bool = True
+
+
+class WireError(Exception):
+    """What a server or the way to it answered: role, error code, text. `lost` where the connection is gone."""
+
+    def __init__(self, role: str, code: int, text: str):
+        super().__init__(role, code, text)
+        self.role, self.code, self.text = role, code, text
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone; a new one may do."""
+        return self.code in _LOST
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same statement may succeed when it is tried again."""
+        return self.lost or self.code in _AGAIN
+
+
+class Wire(Protocol):
+    """One raw connection."""
+
+    def run(self, sql: str) -> int:
+        """Run a statement; how many rows it touched."""
+
+    def rows(self, sql: str) -> list[Row]:
+        """All rows of a short answer."""
+
+    def stream(self, sql: str, batch: int) -> Iterator[Sequence[Row]]:
+        """The rows of a long answer, at most `batch` at a time, none of them held."""
+
+    def close(self) -> None:
+        """End the connection, whatever it is doing."""
+
+
+def drivers() -> tuple[Driver, ...]:
+    """The drivers that are installed, the faster first."""
+    try:
+        import MySQLdb._mysql  # noqa: F401
+    except ImportError:
+        return ("pymysql",)
+    return ("mysqlclient", "pymysql")
+
+
+def reader(address: Address, driver: Driver) -> Wire:
+    """A connection that hands every value on as the bytes the source stores."""
+    return _connect(address, driver, _READS)
+
+
+def writer(address: Address, driver: Driver) -> Wire:
+    """A connection for LOAD DATA LOCAL; it commits when told."""
+    return _connect(address, driver, _WRITES)
+
+
+def _connect(address: Address, driver: Driver, session: tuple[str, ...]) -> Wire:
+    wire: Wire = _MySQLClient(address) if driver == "mysqlclient" else _PyMySQL(address)
+    for statement in (_SESSION, *session):
+        wire.run(statement)
+    return wire
+
+
+def _translated(role: str, error: Exception) -> WireError:
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    return WireError(role, code, str(error.args[1]) if len(error.args) > 1 else str(error))
+
+
+class _MySQLClient:
+    """mysqlclient's low level: rows as tuples of bytes, made in C, without its converters and cursors."""
+
+    def __init__(self, address: Address):
+        from MySQLdb import _mysql
+
+        self._role, self._error = address.role, _mysql.MySQLError
+        try:
+            self._connection = _mysql.connect(
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password=address.password,
+                conv={},
+                local_infile=1,
+                connect_timeout=10,
+                read_timeout=_PATIENCE_SECONDS,
+                write_timeout=_PATIENCE_SECONDS,
+                ssl_mode="PREFERRED" if address.encrypted else "DISABLED",
+            )
+            self._connection.set_character_set("utf8mb4")
+        except _mysql.MySQLError as error:
+            raise _translated(self._role, error) from None
+
+    def run(self, sql: str) -> int:
+        try:
+            self._connection.query(sql.encode())
+            result = self._connection.store_result()
+            return int(result.num_rows() if result is not None else self._connection.affected_rows())
+        except self._error as error:
+            raise _translated(self._role, error) from None
+
+    def rows(self, sql: str) -> list[Row]:
+        try:
+            self._connection.query(sql.encode())
+            return list(self._connection.store_result().fetch_row(0, 0))
+        except self._error as error:
+            raise _translated(self._role, error) from None
+
+    def stream(self, sql: str, batch: int) -> Iterator[Sequence[Row]]:
+        try:
+            self._connection.query(sql.encode())
+            result = self._connection.use_result()
+            while rows := result.fetch_row(batch, 0):
+                yield rows
+        except self._error as error:
+            raise _translated(self._role, error) from None
+
+    def close(self) -> None:
+        with contextlib.suppress(self._error):
+            self._connection.close()
+
+
+class _PyMySQL:
+    """PyMySQL without its decoders: slower, in Python throughout, and everywhere to be had."""
+
+    def __init__(self, address: Address):
+        import pymysql
+        from pymysql.converters import conversions
+
+        self._role, self._errors = address.role, (pymysql.MySQLError, OSError)
+        try:
+            self._connection: Any = pymysql.connect(
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password=address.password,
+                charset="utf8mb4",
+                use_unicode=False,
+                conv={kind: encoder for kind, encoder in conversions.items() if not isinstance(kind, int)},
+                autocommit=None,
+                local_infile=True,
+                max_allowed_packet=1 << 30,
+                connect_timeout=10,
+                read_timeout=_PATIENCE_SECONDS,
+                write_timeout=_PATIENCE_SECONDS,
+                ssl_disabled=not address.encrypted,
+            )
+        except self._errors as error:
+            raise _translated(self._role, error) from None
+
+    def run(self, sql: str) -> int:
+        try:
+            return int(self._connection.query(sql))
+        except self._errors as error:
+            raise _translated(self._role, error) from None
+
+    def rows(self, sql: str) -> list[Row]:
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        except self._errors as error:
+            raise _translated(self._role, error) from None
+
+    def stream(self, sql: str, batch: int) -> Iterator[Sequence[Row]]:
+        from pymysql.cursors import SSCursor
+
+        try:
+            with self._connection.cursor(SSCursor) as cursor:
+                cursor.execute(sql)
+                while rows := cursor.fetchmany(batch):
+                    yield rows
+        except self._errors as error:
+            raise _translated(self._role, error) from None
+
+    def close(self) -> None:
+        with contextlib.suppress(*self._errors):
+            self._connection.close()
