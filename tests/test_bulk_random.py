@@ -56,7 +56,7 @@ def carried(scratch: Scratch, dice: random.Random, tables: int, rows: int) -> in
 
 
 def test_random_rows_of_random_tables_arrive_byte_for_byte(scratch: Scratch) -> None:
-    seed = int(os.environ.get("SEED", time.time()))
+    seed = int(os.environ.get("SEED", 20261124))
     print(f"SEED={seed}")
     assert carried(scratch, random.Random(seed), 8, 60) > 200
 
