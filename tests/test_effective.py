@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import secrets
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ import pytest
 
 from test_accounts import Move, move_of  # noqa: F401 - the fixture
 from workbook import accounts
-from workbook.accounts.expected import decisive
+from workbook.accounts.expected import Target, decisive, expected_grants
+from workbook.accounts.objects import AccountDefinition, Accounts, Grant
 
 DATABASES = ("wbe_one", "wbe_two", "wbextwo")
 STATEMENTS = {
@@ -173,6 +175,22 @@ def test_an_account_that_gained_is_named(scratch: Any, move_of: Callable[..., Mo
     [effect] = [effect for effect in result.effects if "wbe_gains" in effect.account]
     assert effect.gained == ((f"`{database}`", "DROP"),)
     assert "May do now and could not" in result._repr_html_()
+
+
+def test_a_global_privilege_with_exceptions_stays_behind_where_the_target_knows_none() -> None:
+    everywhere, not_there = Grant("global", (), "SELECT"), Grant("database", ("pay",), "SELECT", revoked=True)
+    held = frozenset([everywhere, not_there, Grant("global", (), "INSERT")])
+    account = AccountDefinition("a", "%", "caching_sha2_password", "", "", (), held)
+    give = frozenset(Grant("global", (), name) for name in ("SELECT", "INSERT", "GRANT OPTION"))
+
+    def kept(partial_revokes: bool) -> frozenset[Grant]:
+        side = Accounts("source", ("root", "%"), frozenset(), frozenset(), True, False, give, (account,))
+        there = dataclasses.replace(side, role="target", partial_revokes=partial_revokes)
+        target = Target(there, ("pay",), frozenset(), frozenset(), frozenset())
+        return expected_grants(account, side, target)[0]
+
+    assert kept(True) == held
+    assert kept(False) == {Grant("global", (), "INSERT")}
 
 
 @pytest.mark.parametrize(
