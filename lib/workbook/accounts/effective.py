@@ -30,14 +30,23 @@ class Effect:
     held: Mapping[str, tuple[int, int]]
     lost: tuple[tuple[str, str], ...]
     gained: tuple[tuple[str, str], ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]  # the privileges left out by a rule, and why
 
     @property
     def verdict(self) -> str:
         """same; tolerated where each loss has a reason; different where something was gained or lost without one."""
-        if self.gained or (self.lost and not self.reasons):
+        if self.gained or not all(self._explained(item) for _, item in self.lost):
             return "different"
         return "tolerated" if self.lost else "same"
+
+    def _explained(self, item: str) -> bool:
+        """Whether that privilege is among those left out by a rule; a right to give on goes with what it could give."""
+        return item == "GRANT OPTION" or any(f" {item} ON " in f" {named}" for named, _ in self.reasons)
+
+    @property
+    def why(self) -> str:
+        """The reasons in words."""
+        return "; ".join(dict.fromkeys(why for _, why in self.reasons))
 
 
 def effects(source: Accounts, target: Target, databases: Sequence[str]) -> tuple[Effect, ...]:
@@ -59,7 +68,7 @@ def effects(source: Accounts, target: Target, databases: Sequence[str]) -> tuple
                 held={name: (len(before.get((name,), ())), len(after.get((name,), ()))) for name in databases},
                 lost=_beyond(before, after),
                 gained=_beyond(after, before),
-                reasons=tuple(dict.fromkeys(item.why for item in left)),
+                reasons=tuple(dict.fromkeys((item.name, item.why) for item in left)),
             )
         )
     return tuple(found)

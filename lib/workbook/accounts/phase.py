@@ -79,7 +79,7 @@ class AccountsResult:
                     "verdict": faces.badge(effect.verdict),
                     "gained": "; ".join(f"{item} on {place}" for place, item in effect.gained),
                     "lost": "; ".join(f"{item} on {place}" for place, item in effect.lost),
-                    "why": "; ".join(effect.reasons),
+                    "why": effect.why,
                 }
                 for effect in sorted(changed, key=lambda effect: (not effect.gained, effect.account))
             ],
