@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,13 @@ GOALS = {
     "mydumper, then myloader": 0.45,
     "floor: LOAD DATA INFILE, then indexes": 1.0,
 }
-_DATABASE = "bench"
+# Of a table so many times as large, each row may cost a tenth more; so may the memory in all.
+GROWTH, GROWTH_GOAL = 4, 1.10
+_GROWTH_CASE = "growth"
+# A limit in MB/s, raised to the second after some seconds; how long the second may take to be felt.
+_THROTTLE_CASE = "throttle"
+LIMIT, RAISED_TO, RAISED_AFTER, FELT_WITHIN = 10.0, 60.0, 6.0, 5.0
+THROTTLE_GOAL = 1.15
 
 
 def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
@@ -38,6 +46,15 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
                 if not options.cases or shape.name in options.cases:
                     with _Ground(state, folder, shape, options, say) as ground:
                         yield ground.case()
+            if not options.cases or _GROWTH_CASE in options.cases:
+                with (
+                    _Ground(state, folder, SHAPES[0], options, say) as small,
+                    _Ground(state, folder, SHAPES[0], options, say, GROWTH) as large,
+                ):
+                    yield small.growth(large)
+            if not options.cases or _THROTTLE_CASE in options.cases:
+                with _Ground(state, folder, SHAPES[0], options, say) as ground:
+                    yield from ground.throttled()
         finally:
             lifecycle.down(folder)
 
@@ -45,32 +62,45 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
 class _Ground:
     """The table of one case on the source, and each contender's way of getting it to the target."""
 
-    def __init__(self, state: dict[str, Any], folder: Path, shape: Shape, options: Options, say: Callable[[str], None]):
+    def __init__(
+        self,
+        state: dict[str, Any],
+        folder: Path,
+        shape: Shape,
+        options: Options,
+        say: Callable[[str], None],
+        times: int = 1,
+    ):
         self._state = state
+        self._times = times
+        self._answer: dict[str, Any] = {}
+        self._database = f"bench{times}"
         self._folder = folder
         self._shape = shape
         self._options = options
         self._say = say
         self._servers = [entry["pid"] for entry in state["processes"] if entry["name"] in ("source", "target")]
-        self._rows = shape.rows(options.rows)
-        self._file = folder / "target" / "files" / "rows.txt"
+        self._rows = shape.rows(options.rows) * times
+        self._file = folder / "target" / "files" / f"rows{times}.txt"
         self._dump = folder / "dump"
 
     def __enter__(self) -> "_Ground":
         self._say(f"{self._shape.name}: making {self._rows:,} rows")
-        self._sql("source", f"CREATE DATABASE {_DATABASE}")
+        self._sql("source", f"CREATE DATABASE {self._database}")
         for statement in self._shape.statements(self._rows):
-            self._sql("source", statement, _DATABASE)
-        self._sql("source", "ANALYZE TABLE t", _DATABASE)
-        outfile = self._folder / "source" / "files" / "rows.txt"
-        self._sql("source", f"SELECT * FROM t ORDER BY id INTO OUTFILE '{outfile}' CHARACTER SET binary", _DATABASE)
+            self._sql("source", statement, self._database)
+        self._sql("source", "ANALYZE TABLE t", self._database)
+        outfile = self._folder / "source" / "files" / self._file.name
+        self._sql(
+            "source", f"SELECT * FROM t ORDER BY id INTO OUTFILE '{outfile}' CHARACTER SET binary", self._database
+        )
         outfile.rename(self._file)
         self._settle()
         return self
 
     def __exit__(self, *_: object) -> None:
         for role in ("source", "target"):
-            self._sql(role, f"DROP DATABASE IF EXISTS {_DATABASE}")
+            self._sql(role, f"DROP DATABASE IF EXISTS {self._database}")
         self._sql("target", "DROP DATABASE IF EXISTS _workbook")
         self._file.unlink()
 
@@ -92,6 +122,22 @@ class _Ground:
             self._file.stat().st_size,
         )
 
+    def growth(self, large: "_Ground") -> Case:
+        """Ours on this table against ours on one that is `GROWTH` times as large: seconds for the same number of rows."""
+
+        def of_a_share() -> Measured:
+            run = large._ours()
+            return replace(run, seconds=run.seconds / GROWTH, client_cpu=run.client_cpu / GROWTH)
+
+        return Case(
+            "bulk load",
+            _GROWTH_CASE,
+            Contender(f"ours, {large._rows:,} rows, as for {self._rows:,}", of_a_share),
+            (Contender(f"ours, {self._rows:,} rows", self._ours, GROWTH_GOAL),),
+            large._rows,
+            large._file.stat().st_size,
+        )
+
     def _peer(
         self, name: str, run: Callable[[dict[str, tuple[str, ...]]], Measured], flavour: str, *programs: str
     ) -> Contender:
@@ -101,13 +147,61 @@ class _Ground:
             return Contender(name, lambda: Measured(0), GOALS[name], missing=error.found)
         return Contender(name, lambda: run(found), GOALS[name])
 
-    def _ours(self) -> Measured:
+    def throttled(self) -> Iterator[Case]:
+        """The rows at a limit against the time that the limit gives them, and a change of the limit until it is felt."""
+
+        def held() -> Measured:
+            run = self._ours(limit_mb_s=LIMIT)
+            pace = self._answer["bytes"] / 1e6 / self._answer["stream_seconds"]
+            if pace > LIMIT * THROTTLE_GOAL:
+                raise RuntimeError(f"{pace:.1f} MB/s went through a limit of {LIMIT:g}")
+            return replace(run, seconds=self._answer["stream_seconds"])
+
+        def given() -> Measured:
+            return Measured(self._answer["bytes"] / 1e6 / LIMIT)
+
+        def felt() -> Measured:
+            changed: list[float] = []
+
+            def change(file: Path) -> None:
+                time.sleep(RAISED_AFTER)
+                file.write_text(f"limit_mb_s: {RAISED_TO}\n")
+                changed.append(time.time())
+
+            run = self._ours(change, limit_mb_s=LIMIT)
+            # What the first limit let through, and what the second, add up to all that was sent.
+            answer = self._answer
+            first = (RAISED_TO * answer["stream_seconds"] - answer["bytes"] / 1e6) / (RAISED_TO - LIMIT)
+            return replace(run, seconds=max(first - (changed[0] - answer["stream_started"]), 0.0))
+
+        limit, goal = f"{self._file.stat().st_size / 1e6:,.0f} MB at {LIMIT:g} MB/s", f"felt within {FELT_WITHIN:g} s"
+        size = self._file.stat().st_size
+        yield Case(
+            "bulk load",
+            _THROTTLE_CASE,
+            Contender(f"ours, held to {LIMIT:g} MB/s", held),
+            (Contender(limit, given, THROTTLE_GOAL),),
+            self._rows,
+            size,
+        )
+        yield Case(
+            "bulk load",
+            _THROTTLE_CASE,
+            Contender(f"a limit raised to {RAISED_TO:g} MB/s by the file, until it is felt", felt),
+            (Contender(goal, lambda: Measured(FELT_WITHIN), 1.0),),
+            self._rows,
+            size,
+        )
+
+    def _ours(self, meanwhile: Callable[[Path], None] | None = None, **bulk: float) -> Measured:
         content = yaml.safe_load(Path(self._state["params"]).read_text())
-        content["source"]["databases"] = [_DATABASE]
+        content["source"]["databases"] = [self._database]
         content["environment"] = "bench"
-        content["bulk"] = {"workers": self._options.workers}
+        content["bulk"] = {"workers": self._options.workers, **bulk}
         file = Path(self._state["params"]).with_name("bench.yaml")
         file.write_text(yaml.safe_dump(content))
+        limits = file.with_name("bench.throttle.yaml")
+        limits.unlink(missing_ok=True)
         with subprocess.Popen(
             [sys.executable, "-m", "bench.ours", str(file)],
             stdin=subprocess.PIPE,
@@ -124,10 +218,13 @@ class _Ground:
             with Memory(process.pid) as memory, clocked(self._servers) as said:
                 process.stdin.write("go\n")
                 process.stdin.flush()
+                if meanwhile is not None:
+                    meanwhile(limits)
                 answer = yaml.safe_load(process.stdout.readline() or "null")
                 if answer is None:
                     raise RuntimeError("our load failed")
                 measured = said(answer["cpu"], memory)
+        self._answer = answer
         self._say(f"           rows {answer['row_seconds']:.2f} s, indexes {answer['index_seconds']:.2f} s")
         assert answer["rows"] == self._rows
         self._proven("ours")
@@ -143,13 +240,13 @@ class _Ground:
                     "--single-transaction",
                     "--set-gtid-purged=OFF",
                     "--no-tablespaces",
-                    _DATABASE,
+                    self._database,
                 ],
                 stdout=subprocess.PIPE,
                 env=self._environment("source", programs["mysqldump"]),
             )
             write = subprocess.Popen(
-                [*programs["mysql"], "--no-defaults", *self._address("target"), _DATABASE],
+                [*programs["mysql"], "--no-defaults", *self._address("target"), self._database],
                 stdin=read.stdout,
                 env=self._environment("target", programs["mysql"]),
             )
@@ -168,7 +265,7 @@ class _Ground:
         split = ["--rows", str(max(self._rows // 16, 1)), "--outputdir", str(self._dump), "--verbose", "0"]
         with self._clean() as said:
             cpu = 0.0
-            read = [*programs["mydumper"], *self._address("source"), "--threads", threads, "--database", _DATABASE]
+            read = [*programs["mydumper"], *self._address("source"), "--threads", threads, "--database", self._database]
             # With the binlog, as a server that has replicas or point-in-time recovery needs it.
             write = [*programs["myloader"], *self._address("target"), "--threads", threads, "--enable-binlog"]
             write += ["--overwrite-tables", "--verbose", "0", "--directory", str(self._dump)]
@@ -187,11 +284,11 @@ class _Ground:
 
     def _floor(self) -> Measured:
         with self._clean() as said:
-            self._sql("target", self._shape.create(indexes=False), _DATABASE)
-            self._sql("target", f"LOAD DATA INFILE '{self._file}' INTO TABLE t CHARACTER SET binary", _DATABASE)
+            self._sql("target", self._shape.create(indexes=False), self._database)
+            self._sql("target", f"LOAD DATA INFILE '{self._file}' INTO TABLE t CHARACTER SET binary", self._database)
             if self._shape.indexes:
                 added = ", ".join(f"ADD {index}" for index in self._shape.indexes)
-                self._sql("target", f"ALTER TABLE t {added}", _DATABASE)
+                self._sql("target", f"ALTER TABLE t {added}", self._database)
             measured = said()
         self._proven("floor")
         return measured
@@ -199,10 +296,10 @@ class _Ground:
     def _insert_select(self) -> Measured:
         self._settle()
         with clocked(self._servers) as said:
-            self._sql("source", self._shape.create(indexes=True).replace("TABLE t", "TABLE copy"), _DATABASE)
-            self._sql("source", "INSERT INTO copy SELECT * FROM t ORDER BY id", _DATABASE, log=True)
+            self._sql("source", self._shape.create(indexes=True).replace("TABLE t", "TABLE copy"), self._database)
+            self._sql("source", "INSERT INTO copy SELECT * FROM t ORDER BY id", self._database, log=True)
             measured = said()
-        self._sql("source", "DROP TABLE copy", _DATABASE)
+        self._sql("source", "DROP TABLE copy", self._database)
         return measured
 
     @contextlib.contextmanager
@@ -213,16 +310,16 @@ class _Ground:
             yield said
 
     def _empty(self) -> None:
-        self._sql("target", f"DROP DATABASE IF EXISTS {_DATABASE}")
-        self._sql("target", f"CREATE DATABASE {_DATABASE}")
+        self._sql("target", f"DROP DATABASE IF EXISTS {self._database}")
+        self._sql("target", f"CREATE DATABASE {self._database}")
 
     def _proven(self, who: str) -> None:
         """A run counts only if every row and every index arrived."""
-        there = self._sql("target", "SELECT COUNT(*) FROM t", _DATABASE)[0][0]
-        indexes = len({row[2] for row in self._sql("target", "SHOW INDEX FROM t", _DATABASE)})
+        there = self._sql("target", "SELECT COUNT(*) FROM t", self._database)[0][0]
+        indexes = len({row[2] for row in self._sql("target", "SHOW INDEX FROM t", self._database)})
         if there != self._rows or indexes != 1 + len(self._shape.indexes):
             raise RuntimeError(f"{who} left {there:,} of {self._rows:,} rows and {indexes} indexes")
-        self._sql("target", f"DROP DATABASE {_DATABASE}")
+        self._sql("target", f"DROP DATABASE {self._database}")
 
     def _settle(self) -> None:
         """What one contender left to be written must not cost the next: start with clean pages and short logs."""

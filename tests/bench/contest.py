@@ -89,6 +89,7 @@ class Outcome:
                 "met": None if ratio is None or peer.goal is None else ratio <= peer.goal,
                 "missing": peer.missing or self.failures.get(peer.name, "") or None,
                 "memory_mb": max((run.memory_mb or 0 for run in own), default=None),
+                "peer_memory_mb": max((run.memory_mb or 0 for run in its), default=None),
                 "ours_cpu_s": _cpu(own),
                 "peer_cpu_s": _cpu(its),
             }

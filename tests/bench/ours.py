@@ -48,6 +48,7 @@ def main() -> None:
     sys.stdin.readline()
     started, used = time.monotonic(), cpu()
     result = load(source, target, catalog, mapping, settings, journal, journal.objects)
+    first = min(chunk.started for chunk in result.copied)
     print(
         json.dumps(
             {
@@ -56,6 +57,9 @@ def main() -> None:
                 "rows": result.rows,
                 "row_seconds": result.row_seconds,
                 "index_seconds": result.index_seconds,
+                "bytes": sum(chunk.bytes for chunk in result.copied),
+                "stream_started": first,
+                "stream_seconds": max(chunk.ended for chunk in result.copied) - first,
             }
         ),
         flush=True,
