@@ -140,6 +140,11 @@ class Server:
         """A MySQL error in three parts, without the statement's values."""
         cause = getattr(error, "orig", None) or error
         code = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+        told = self._told(cause, code, during)
+        told.code = code
+        return told
+
+    def _told(self, cause: Exception, code: int, during: str) -> WorkbookError:
         text = str(cause.args[1]) if len(cause.args) > 1 else str(cause)
         if code in (1045, 1698) or "caching_sha2" in text:
             return TerminalError(

@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from workbook.errors import TerminalError
 _PIPE_BYTES = 1 << 20  # the most that Linux gives without privilege: fewer switches between reader and writer
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which fcntl names from Python 3.10 on Linux alone
 _TELL_SECONDS = 0.5
+_GATHERED_BYTES, _GATHERED_ROWS = 1 << 18, 1000
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ class Feed:
                 with contextlib.suppress(OSError):
                     fcntl.fcntl(output.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
                 told = time.monotonic()
-                for rows in self._connection.stream(self._job.select, self._job.batch):
+                rows_read = self._connection.stream(self._job.select, self._job.batch)
+                for rows in gathered(rows_read) if self._job.batch == 1 else rows_read:
                     # Where nobody reads any more, the rest is read and dropped: the snapshot lives in this connection.
                     if not self.given_up:
                         self._write(output, rows)
@@ -192,23 +194,37 @@ class Feed:
             raise self._failure
 
 
+def gathered(stream: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Rows that are read one by one, because any may be large, as lists of about `_GATHERED_BYTES`."""
+    held: list[Row] = []
+    size = 0
+    for rows in stream:
+        held += rows
+        size += sum([len(value) for row in rows for value in row if value is not None])
+        if size > _GATHERED_BYTES or len(held) >= _GATHERED_ROWS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
 def lines(rows: Sequence[Row], free_text: Sequence[int]) -> bytes:
     """The rows as LOAD DATA takes them: tabs between, a newline behind each, \\N for NULL, backslash before what is special.
 
     Looking at every value costs more than all the rest, so a batch is joined first: where it then holds just the tabs
     and newlines of its own and no backslash, nothing in it needed one.
     """
-    nulls = 0
-    try:
-        text = b"\n".join([b"\t".join(row) for row in rows])  # type: ignore[arg-type]
-    except TypeError:  # there is a NULL
-        joined = []
-        for row in rows:
-            if None in row:
-                nulls += row.count(None)
-                row = tuple([b"\\N" if value is None else value for value in row])
+    joined, nulls = [], 0
+    for row in rows:
+        try:
             joined.append(b"\t".join(row))  # type: ignore[arg-type]
-        text = b"\n".join(joined)
+        except TypeError:  # there is a NULL; to ask each value first would cost more than all the rest
+            values = list(row)
+            for place in [place for place, value in enumerate(row) if value is None]:
+                values[place] = b"\\N"
+                nulls += 1
+            joined.append(b"\t".join(values))  # type: ignore[arg-type]
+    text = b"\n".join(joined)
     special = free_text and not (
         text.count(b"\\") == nulls
         and text.count(b"\n") == len(rows) - 1
