@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from workbook import faces
 from workbook.validate.rows import RowDifference
+from workbook.validate.selftest import SelfTest
 
 HOPS = ("source-target", "target-warehouse", "source-warehouse")
 HOP_TITLES = {
@@ -90,6 +91,7 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
 
     @property
     def verdict(self) -> str:
@@ -98,6 +100,7 @@ class Validation:
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
+            + ([] if self.selftest.passed else ["incomparable"])
             or ["incomparable"]
         )
 
@@ -117,6 +120,7 @@ class Validation:
             },
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
+            "selftest": self.selftest.asdict(),
             "notes": list(self.notes),
         }
 

@@ -50,7 +50,7 @@ def mysql_rows(
     found = session.rows(
         f"SELECT {values} FROM {mysql_path(*path)} WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})"
     )
-    return [tuple(_text(value) for value in row.values()) for row in found]
+    return [tuple(text(value) for value in row.values()) for row in found]
 
 
 def google_rows(
@@ -60,7 +60,7 @@ def google_rows(
     named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(values))
     bucket = google_bucket(key, buckets)
     found = client.query(f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))})").result()
-    return [tuple(_text(value) for value in row.values()) for row in found]
+    return [tuple(text(value) for value in row.values()) for row in found]
 
 
 def compare(
@@ -129,5 +129,6 @@ def _sampled(rows: Sequence[RowDifference], samples: int) -> tuple[RowDifference
     return tuple(chosen)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """An encoded value as the servers answer it, as text."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
