@@ -45,14 +45,15 @@ def job(
     noted: tuple[str, str] | None = None,
     known: str | None = None,
     converted: Collection[str] = (),
+    into: tuple[str, str] | None = None,
 ) -> Job:
     """What a worker needs to copy `chunk`; `noted` and `known` are the chunk ledger's statements. The text of columns in
-    `converted` is sent as utf8mb4."""
+    `converted` is sent as utf8mb4. `into` is the table on the target where it has another path."""
     columns = table.stored_columns
     return Job(
         label=str(chunk),
         select=select(table, chunk, converted),
-        load=load(table),
+        load=load(table, into),
         free_text=tuple(number for number, column in enumerate(columns) if column.data_type not in _PLAIN),
         choices=tuple(number for number, column in enumerate(columns) if column.data_type == "enum"),
         batch=_batch(columns),
@@ -75,8 +76,8 @@ def select(table: Table, chunk: Chunk, converted: Collection[str] = ()) -> str:
     return f"SELECT {expressions} FROM {mysql_path(*table.path)}{part}{condition}{order}"
 
 
-def load(table: Table) -> str:
-    """The LOAD DATA for a table, with a %s for the file's name."""
+def load(table: Table, into: tuple[str, str] | None = None) -> str:
+    """The LOAD DATA for a table (into the path `into`, or its own), with a %s for the file's name."""
     places, settings = [], []
     for number, column in enumerate(table.stored_columns):
         expression = load_expression(column, f"@v{number}")
@@ -84,7 +85,7 @@ def load(table: Table) -> str:
         if expression is not None:
             settings.append(f"{quote_mysql(column.name)} = {expression}")
     return (
-        f"LOAD DATA LOCAL INFILE %s INTO TABLE {mysql_path(*table.path)} CHARACTER SET binary"
+        f"LOAD DATA LOCAL INFILE %s INTO TABLE {mysql_path(*(into or table.path))} CHARACTER SET binary"
         r" FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
         f" ({', '.join(places)})" + (f" SET {', '.join(settings)}" if settings else "")
     )

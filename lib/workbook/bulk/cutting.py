@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from workbook.bulk.chunks import Chunk, Key, chunkable_key, next_bound
 from workbook.bulk.copy import job
 from workbook.bulk.crew import Copied, Task
+from workbook.bulk.landing import IN_PLACE, Landing
 from workbook.bulk.ledger import ChunkLedger, Noted
 from workbook.catalog import Table
 from workbook.params import Bulk
@@ -49,9 +50,10 @@ class Cutter:
         known: Mapping[tuple[str, str], Sequence[Noted]],
         settings: Bulk,
         converted: Mapping[tuple[str, str], Collection[str]] | None = None,
+        landing: Landing = IN_PLACE,
     ):
         self._source, self._ledger, self._settings = source, ledger, settings
-        self._converted = converted or {}
+        self._converted, self._landing = converted or {}, landing
         self._ready: deque[Task] = deque()
         self._progress: dict[tuple[str, str], _Progress] = {}
         small = []
@@ -143,7 +145,8 @@ class Cutter:
     def _hold_ready(self, state: _Progress, chunk: Chunk) -> None:
         state.waiting.add(chunk)
         converted = self._converted.get(chunk.path, ())
-        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk), converted)
+        into = self._landing.path(chunk.path)
+        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk), converted, into)
         self._ready.append(Task(chunk, task))
 
     def _cut_one(self) -> bool:

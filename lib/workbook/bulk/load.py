@@ -8,6 +8,7 @@ from workbook import plan
 from workbook.bulk.crew import Copied, Crew
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
+from workbook.bulk.landing import IN_PLACE, Landing
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
 from workbook.bulk.snapshot import Snapshot, position, take
@@ -31,43 +32,50 @@ def load(
     settings: Settings,
     journal: plan.Journal,
     owned: set[str],
+    landing: Landing = IN_PLACE,
 ) -> BulkResult:
     """Load all rows of the tables in scope from one consistent picture of the source.
 
     A load that was interrupted goes on with the chunks that are missing where the source has not changed since (its
     executed GTID set is the same); otherwise it starts again, because rows of two moments would not fit together.
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
-    are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`).
+    are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`). A
+    `landing` aside takes the rows in other databases, which are the caller's to make and to take away.
     """
     tables = [catalog.table[item.database, item.name] for item in mapping.in_scope]
-    ledger = ChunkLedger(target, settings.environment)
+    ledger = ChunkLedger(target, landing.ledger(settings.environment))
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
     crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
     try:
-        deferred, planned = defer_hindrances(source, target, catalog, mapping, owned)
+        deferred, planned = defer_hindrances(source, target, catalog, mapping, owned, landing)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
-        for table in tables:
+        for table in () if landing.aside else tables:
             name = mysql_path(*table.path)
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
-        snapshot = take(source, crew.open_transactions)
+
+        def open_transactions() -> None:
+            crew.open_transactions()
+            landing.witness()
+
+        snapshot = take(source, open_transactions)
         resumed, why = _resumable(ledger, snapshot)
         if not resumed:
             ledger.begin(snapshot)
-            _empty(target, tables)
+            _empty(target, [landing.path(table.path) for table in tables])
         converted = {item.path: converted_columns(catalog.table[item.path], item.target) for item in mapping.in_scope}
-        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, converted)
+        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, converted, landing)
         throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
         watch = Watch(source, say)
         with Restoring(target, planned, settings.bulk.workers) as restoring:
-            copied = _copy(crew, cutter, snapshot, source, restoring, (throttle.beat, watch.beat))
+            copied = _copy(crew, cutter, snapshot, source, restoring, landing, (throttle.beat, watch.beat))
             crew.close()
             rows_ended = time.monotonic()
         retried(lambda: restoring.restore_all(owned), tries=8)
     finally:
         crew.close()
-    retried(lambda: _raise_counters(target, tables), tries=8)
+    retried(lambda: _raise_counters(target, tables, landing), tries=8)
     with target.session() as session:
         ledger.complete(session)
     kept = cutter.kept()
@@ -113,11 +121,11 @@ def _resumable(ledger: ChunkLedger, snapshot: Snapshot) -> tuple[bool, str]:
     return True, "an interrupted load goes on: the source has not changed since"
 
 
-def _empty(target: Server, tables: Sequence[Table]) -> None:
+def _empty(target: Server, paths: Sequence[tuple[str, str]]) -> None:
     with target.session() as session:
         session.execute("SET SESSION foreign_key_checks = 0")
-        for table in tables:
-            session.execute(f"TRUNCATE TABLE {mysql_path(*table.path)}")
+        for path in paths:
+            session.execute(f"TRUNCATE TABLE {mysql_path(*path)}")
 
 
 def _copy(
@@ -126,6 +134,7 @@ def _copy(
     snapshot: Snapshot,
     source: Server,
     restoring: Restoring,
+    landing: Landing,
     beats: Sequence[Callable[[], None]],
 ) -> list[Copied]:
     """Have all chunks copied, and the indexes of each table begun as soon as its last row is there."""
@@ -139,7 +148,7 @@ def _copy(
 
     copied: list[Copied] = []
     for table in cutter.loaded_already():
-        restoring.table_loaded(table.path)
+        restoring.table_loaded(landing.path(table.path))
     with Progress("Loading rows", cutter.expected_rows(), "rows") as progress:
 
         def beat() -> None:
@@ -159,7 +168,7 @@ def _copy(
         for item in crew.run(iter(cutter), rejoin, beat):
             copied.append(item)
             if cutter.learn(item):
-                restoring.table_loaded(item.chunk.path)
+                restoring.table_loaded(landing.path(item.chunk.path))
             show()
         progress.total = cutter.expected_rows()
         progress.set(progress.total)
@@ -184,12 +193,13 @@ def _stands(source: Server, snapshot: Snapshot) -> bool:
     return gtids == snapshot.gtids if snapshot.gtids else (file, place) == (snapshot.file, snapshot.position)
 
 
-def _raise_counters(target: Server, tables: Sequence[Table]) -> None:
+def _raise_counters(target: Server, tables: Sequence[Table], landing: Landing) -> None:
     """TRUNCATE resets AUTO_INCREMENT, and a counter may stand above the largest row: set it to the source's."""
     with target.session() as session:
         for table in tables:
             if table.auto_increment is not None and any(column.auto_increment for column in table.columns):
-                session.execute(f"ALTER TABLE {mysql_path(*table.path)} AUTO_INCREMENT = {int(table.auto_increment)}")
+                name = mysql_path(*landing.path(table.path))
+                session.execute(f"ALTER TABLE {name} AUTO_INCREMENT = {int(table.auto_increment)}")
 
 
 def _loaded(table: Table, copied: Sequence[Copied], kept: dict[tuple[str, str], int]) -> LoadedTable:

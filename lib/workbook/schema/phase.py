@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
+from collections.abc import Mapping as ReadOnly
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from workbook.schema.held import Held, held
 from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
+from workbook.schema.relocated import relocated
 from workbook.schema.wanted import MAPPING
 from workbook.servers import Server
 
@@ -121,13 +123,27 @@ def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
 
 
 def plan_schema(
-    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
+    source: Server,
+    target: Server,
+    catalog: Catalog,
+    mapping: Mapping,
+    owned: Collection[str],
+    databases: ReadOnly[str, str] | None = None,
 ) -> SchemaPlan:
-    """The plan from the servers as they are. Raises Refused where the target holds what is not ours."""
+    """The plan from the servers as they are; with other names for `databases`, of the tables alone, in those.
+
+    Raises Refused where the target holds what is not ours.
+    """
     definitions = read_source(source, catalog, mapping)
-    there = read_target(target, definitions)
-    planned = plan(definitions, there, owned)
-    refuse_collisions(source, definitions, [path for path in definitions.tables if path not in there.tables])
+    aside = databases or {}
+    wanted = relocated(definitions, aside) if aside else definitions
+    there = read_target(target, wanted)
+    planned = plan(wanted, there, owned)
+    refuse_collisions(
+        source,
+        definitions,
+        [path for path in definitions.tables if (aside.get(path[0], path[0]), path[1]) not in there.tables],
+    )
     return planned
 
 

@@ -1,0 +1,292 @@
+"""The gates: readers of the target are held at the tables' doors for the moment of a swap, and none is turned away.
+
+RENAME TABLE takes its locks one after the other and holds those that it has while it waits for the next. A transaction
+that reads two of the tables could wait for a lock that the RENAME holds, while the RENAME waits for one of its own: the
+server ends such a deadlock at the reader's cost (error 1213). So every table gets a gate first, a connection of its own
+that takes nothing but this one lock (LOCK TABLES … WRITE): a reader may wait there, but nobody waits in a circle. Where
+not all gates close within a second, all open again and the transactions inside go on to their ends. Only when all are
+closed, and no reader is inside, does the RENAME begin; it walks from gate to gate, and each is opened as it arrives.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+
+from workbook.errors import TransientError
+from workbook.names import mysql_path, mysql_string, with_values
+from workbook.servers import Server, Session
+
+Path = tuple[str, str]
+# Seconds that one try may hold readers up, the shortest that the server knows; and the longest pause between tries.
+_CLOSING_SECONDS, _LONGEST_PAUSE = 1, 3.0
+# The walk from gate to gate finds every one closed by ourselves.
+_WALK_SECONDS = 30
+_LOCK_WAIT = 1205
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How a swap went: seconds that readers were held, seconds of the RENAME itself, seconds and tries waited before.
+
+    `unguarded` says why there were no gates, where there were none; `waited_for` names connections that were in the way.
+    """
+
+    held_seconds: float
+    rename_seconds: float
+    waited_seconds: float
+    tries: int
+    gates: int
+    unguarded: str
+    waited_for: tuple[str, ...]
+
+
+class Gates:
+    """A gate for each table, on connections of their own; open until they are closed."""
+
+    def __init__(self, target: Server, paths: Sequence[Path]):
+        self._pool = ThreadPoolExecutor(max(len(paths), 1), thread_name_prefix="gates")
+        self._connections: dict[Path, pymysql.Connection[Any]] = {}
+        self._closed: set[Path] = set()
+        try:
+            opened = [self._pool.submit(_connected, target, _CLOSING_SECONDS) for _ in paths]
+            for path, future in zip(paths, opened, strict=True):
+                self._connections[path] = future.result()
+        except BaseException:
+            wait(opened)
+            for future in opened:
+                if future.exception() is None:
+                    future.result().close()
+            self._pool.shutdown()
+            raise
+
+    @property
+    def ids(self) -> set[int]:
+        """The connections, as the server numbers them."""
+        return {connection.thread_id() for connection in self._connections.values()}
+
+    def close(self) -> bool:
+        """Close all gates; whether all closed in time. Those that did stay closed until `open`."""
+        tried = {path: self._pool.submit(self._lock, path) for path in self._connections}
+        wait(list(tried.values()))
+        self._closed = {path for path, future in tried.items() if future.result()}
+        return len(self._closed) == len(tried)
+
+    def _lock(self, path: Path) -> bool:
+        try:
+            _run(self._connections[path], f"LOCK TABLES {mysql_path(*path)} WRITE")
+        except pymysql.MySQLError as error:
+            if error.args[:1] != (_LOCK_WAIT,):
+                raise
+            return False
+        return True
+
+    def inside(self, path: Path, statement: str) -> None:
+        """Run a statement at a gate that is closed, by the connection that holds it."""
+        _run(self._connections[path], statement)
+
+    def open(self, path: Path | None = None) -> None:
+        """Open one gate, or all that are closed."""
+        for each in [path] if path is not None else list(self._closed):
+            if each in self._closed:
+                self._closed.discard(each)
+                with contextlib.suppress(pymysql.MySQLError):
+                    _run(self._connections[each], "UNLOCK TABLES")
+
+    def dismiss(self) -> None:
+        """Let everybody through and end the connections."""
+        for connection in self._connections.values():
+            with contextlib.suppress(pymysql.MySQLError):
+                connection.close()
+        self._pool.shutdown()
+
+
+def pass_through(
+    target: Server,
+    statement: str,
+    leaving: Sequence[Path],
+    before: Mapping[Path, Sequence[str]],
+    patience: float,
+    since: str,
+    say: Callable[[str], None],
+) -> Passage:
+    """Run the RENAME `statement` at a moment when no reader is inside the tables `leaving`.
+
+    `before` are statements to run on a table at its closed gate. Transactions that began before `since` (the server's
+    UTC time) are waited for: their picture is older than the tables that come in, which they could not read (error
+    1412). Raises TransientError after `patience` seconds, with the connections that were in the way; then nothing is
+    changed.
+    """
+    started = time.monotonic()
+    with target.session() as control:
+        unguarded = _why_unguarded(control, len(leaving))
+        gates = None if unguarded else Gates(target, leaving)
+        seen: dict[str, None] = {}
+        tries, pause = 0, 0.25
+        try:
+            while True:
+                tries += 1
+                blockers = _older_transactions(control, since)
+                if not blockers:
+                    passed = _guarded(control, target, gates, statement, before) if gates else None
+                    passed = passed or (None if gates else _unguarded(target, statement, before))
+                    if passed:
+                        held, renamed = passed
+                        waited = time.monotonic() - started - held
+                        count = len(leaving) if gates else 0
+                        return Passage(held, renamed, max(waited, 0.0), tries, count, unguarded, tuple(seen))
+                    blockers = _inside(control, leaving, gates.ids if gates else set())
+                for blocker in blockers:
+                    if blocker not in seen:
+                        say(f"The swap waits for {blocker}")
+                        seen[blocker] = None
+                if time.monotonic() - started > patience:
+                    raise _blocked(patience, blockers or list(seen))
+                time.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
+        finally:
+            if gates:
+                gates.dismiss()
+
+
+def _guarded(
+    control: Session, target: Server, gates: Gates, statement: str, before: Mapping[Path, Sequence[str]]
+) -> tuple[float, float] | None:
+    """Seconds that readers were held and that the RENAME took; None where a gate did not close."""
+    begun = time.monotonic()
+    renaming = _connected(target, _WALK_SECONDS)
+    try:
+        if not gates.close():
+            return None
+        for path, statements in before.items():
+            for each in statements:
+                gates.inside(path, each)
+        started = time.monotonic()
+        with ThreadPoolExecutor(1, thread_name_prefix="rename") as pool:
+            done = pool.submit(_run, renaming, statement)
+            try:
+                _walk(control, gates, renaming.thread_id(), done)
+            finally:
+                # However it ends: what waits at a gate must not wait for us.
+                gates.open()
+            done.result()
+        ended = time.monotonic()
+        return ended - begun, ended - started
+    except pymysql.MySQLError as error:
+        if error.args[:1] == (_LOCK_WAIT,):
+            return None
+        raise target.explained(error, "swapping the tables") from None
+    finally:
+        gates.open()
+        renaming.close()
+
+
+def _walk(control: Session, gates: Gates, connection: int, done: "Future[None]") -> None:
+    """Open the gate that the RENAME stands at, until it has passed them all.
+
+    Behind it the door is shut: its own lock is the first in the queue, and those who wait come after it.
+    """
+    while not done.done():
+        for row in control.rows(
+            "SELECT OBJECT_SCHEMA AS d, OBJECT_NAME AS t FROM performance_schema.metadata_locks AS l"
+            " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
+            f" WHERE w.PROCESSLIST_ID = {connection} AND LOCK_STATUS = 'PENDING' AND OBJECT_TYPE = 'TABLE'"
+        ):
+            gates.open((row["d"], row["t"]))
+
+
+def _unguarded(target: Server, statement: str, before: Mapping[Path, Sequence[str]]) -> tuple[float, float] | None:
+    begun = time.monotonic()
+    connection = _connected(target, _CLOSING_SECONDS)
+    try:
+        for statements in before.values():
+            for each in statements:
+                _run(connection, each)
+        started = time.monotonic()
+        _run(connection, statement)
+        ended = time.monotonic()
+        return ended - begun, ended - started
+    except pymysql.MySQLError as error:
+        if error.args[:1] == (_LOCK_WAIT,):
+            return None
+        raise target.explained(error, "swapping the tables") from None
+    finally:
+        connection.close()
+
+
+def _connected(target: Server, lock_wait: int) -> "pymysql.Connection[Any]":
+    connection = target.raw(autocommit=True)
+    _run(connection, f"SET SESSION lock_wait_timeout = {lock_wait}, foreign_key_checks = 1")
+    return connection
+
+
+def _run(connection: "pymysql.Connection[Any]", statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _why_unguarded(session: Session, tables: int) -> str:
+    """Why there can be no gates; empty where there can."""
+    if not int(session.scalar("SELECT @@GLOBAL.performance_schema")):
+        return "performance_schema is off on the target"
+    instrument = "wait/lock/metadata/sql/mdl"
+    watched = session.scalar(
+        f"SELECT ENABLED = 'YES' FROM performance_schema.setup_instruments WHERE NAME = {mysql_string(instrument)}"
+    )
+    if not watched:
+        return f"the instrument {instrument} is off in the target's performance_schema"
+    free = int(session.scalar("SELECT @@GLOBAL.max_connections")) - int(
+        session.rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0]["Value"]
+    )
+    if tables > free // 2:
+        return f"{tables} tables need a connection each, and the target has {free} left"
+    return ""
+
+
+def _older_transactions(session: Session, since: str) -> list[str]:
+    """Transactions whose picture of the data may be older than the tables that come in."""
+    rows = session.rows(
+        "SELECT x.trx_mysql_thread_id AS id, p.USER AS user, p.HOST AS host,"
+        " TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS seconds"
+        " FROM information_schema.INNODB_TRX AS x LEFT JOIN information_schema.PROCESSLIST AS p"
+        " ON p.ID = x.trx_mysql_thread_id WHERE x.trx_mysql_thread_id <> 0"
+        f" AND x.trx_started <= CONVERT_TZ({mysql_string(since)}, '+00:00', @@session.time_zone)"
+    )
+    return [f"{_who(row)}: a transaction that is older than the new copy" for row in rows]
+
+
+def _inside(session: Session, paths: Sequence[Path], ours: set[int]) -> list[str]:
+    """Who holds a lock on one of the tables, as far as the server tells."""
+    if not int(session.scalar("SELECT @@GLOBAL.performance_schema")):
+        return []
+    listed = ", ".join(f"({mysql_string(database)}, {mysql_string(name)})" for database, name in paths)
+    rows = session.rows(
+        with_values(
+            "SELECT w.PROCESSLIST_ID AS id, w.PROCESSLIST_USER AS user, w.PROCESSLIST_HOST AS host,"
+            " MAX(w.PROCESSLIST_TIME) AS seconds, MIN(l.OBJECT_SCHEMA) AS d, MIN(l.OBJECT_NAME) AS t"
+            " FROM performance_schema.metadata_locks AS l"
+            " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
+            f" WHERE l.LOCK_STATUS = 'GRANTED' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN ({listed})"
+            " AND w.PROCESSLIST_ID <> CONNECTION_ID() GROUP BY 1, 2, 3"
+        ),
+        (),
+    )
+    return [f"{_who(row)}: it holds {mysql_path(row['d'], row['t'])}" for row in rows if int(row["id"]) not in ours]
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    user, host = row["user"] or "unknown", row["host"] or "unknown"
+    return f"connection {row['id']} of {user}@{host.partition(':')[0]}, for {row['seconds']} s"
+
+
+def _blocked(patience: float, blockers: Sequence[str]) -> TransientError:
+    names = "; ".join(blockers[:3]) if blockers else "somebody whom the server does not name"
+    return TransientError(
+        f"For {patience:g} seconds there was no moment to swap the tables. In the way: {names}.",
+        "Readers inside the tables are neither ended nor shown half a copy, so the copy that they read stays in place.",
+        "End that connection (KILL, or its application), then run again; bulk.swap_patience_s waits longer.",
+    )
