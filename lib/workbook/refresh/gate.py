@@ -2,31 +2,37 @@
 
 RENAME TABLE takes its locks one after the other and holds those that it has while it waits for the next. A transaction
 that reads two of the tables could wait for a lock that the RENAME holds, while the RENAME waits for one of its own: the
-server ends such a deadlock at the reader's cost (error 1213). So every table gets a gate first, a connection of its own
-that takes nothing but this one lock (LOCK TABLES … WRITE): a reader may wait there, but nobody waits in a circle. Where
-not all gates close within a second, all open again and the transactions inside go on to their ends. Only when all are
-closed, and no reader is inside, does the RENAME begin; it walks from gate to gate, and each is opened as it arrives.
+server ends such a deadlock at the reader's cost (error 1213). So every table gets a gate first: a connection that holds
+the lock of this one table and waits for nothing that a reader has. A reader may wait there, but nobody waits in a
+circle. Where not all gates close at once, all open again, and the transactions inside go on to their ends. Only when
+all are closed, and no reader is inside, does the RENAME begin; it walks from gate to gate, and each opens as it arrives.
+
+A gate is LOCK TABLES on its table and then on the post, a table of ours that another connection holds: so it stands
+still with the first lock in its hands. Had it ended, it would have locked parents and children of its table as well.
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pymysql
 
-from workbook.errors import TransientError
+from workbook.errors import TransientError, WorkbookError
 from workbook.names import mysql_path, mysql_string, with_values
 from workbook.servers import Server, Session
 
 Path = tuple[str, str]
-# Seconds that one try may hold readers up, the shortest that the server knows; and the longest pause between tries.
+# Seconds that one try may hold readers up, and the longest pause between tries.
 _CLOSING_SECONDS, _LONGEST_PAUSE = 1, 3.0
 # The walk from gate to gate finds every one closed by ourselves.
-_WALK_SECONDS = 30
+_WALK_SECONDS = 5
 _LOCK_WAIT = 1205
+# InnoDB's times are in the zone of the machine, whatever the session's.
+_SERVER_ZONE = "SET SESSION time_zone = 'SYSTEM'"
 
 
 @dataclass(frozen=True)
@@ -46,22 +52,23 @@ class Passage:
 
 
 class Gates:
-    """A gate for each table, on connections of their own; open until they are closed."""
+    """A gate for each table, on connections of their own; open until they are closed.
 
-    def __init__(self, target: Server, paths: Sequence[Path]):
+    The name of the table `post` comes after all `paths`: the server takes locks in the order of names.
+    """
+
+    def __init__(self, target: Server, control: Session, paths: Sequence[Path], post: Path):
+        self._target, self._control, self._post = target, control, post
         self._pool = ThreadPoolExecutor(max(len(paths), 1), thread_name_prefix="gates")
         self._connections: dict[Path, pymysql.Connection[Any]] = {}
-        self._closed: set[Path] = set()
+        self._standing: dict[Path, Future[None]] = {}
+        self._holder = _connected(target, _CLOSING_SECONDS)
         try:
-            opened = [self._pool.submit(_connected, target, _CLOSING_SECONDS) for _ in paths]
-            for path, future in zip(paths, opened, strict=True):
-                self._connections[path] = future.result()
+            _run(self._holder, f"LOCK TABLES {mysql_path(*post)} WRITE")
+            for path in paths:
+                self._connections[path] = _connected(target, _WALK_SECONDS)
         except BaseException:
-            wait(opened)
-            for future in opened:
-                if future.exception() is None:
-                    future.result().close()
-            self._pool.shutdown()
+            self.dismiss()
             raise
 
     @property
@@ -71,35 +78,45 @@ class Gates:
 
     def close(self) -> bool:
         """Close all gates; whether all closed in time. Those that did stay closed until `open`."""
-        tried = {path: self._pool.submit(self._lock, path) for path in self._connections}
-        wait(list(tried.values()))
-        self._closed = {path for path, future in tried.items() if future.result()}
-        return len(self._closed) == len(tried)
-
-    def _lock(self, path: Path) -> bool:
-        try:
-            _run(self._connections[path], f"LOCK TABLES {mysql_path(*path)} WRITE")
-        except pymysql.MySQLError as error:
-            if error.args[:1] != (_LOCK_WAIT,):
-                raise
-            return False
+        deadline = time.monotonic() + _CLOSING_SECONDS
+        for path, connection in self._connections.items():
+            statement = f"LOCK TABLES {mysql_path(*path)} WRITE, {mysql_path(*self._post)} WRITE"
+            self._standing[path] = self._pool.submit(_run, connection, statement)
+        while self._stand() < len(self._connections):
+            for future in self._standing.values():
+                if future.done():
+                    future.result()
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
         return True
 
-    def inside(self, path: Path, statement: str) -> None:
-        """Run a statement at a gate that is closed, by the connection that holds it."""
-        _run(self._connections[path], statement)
+    def _stand(self) -> int:
+        """How many gates have the lock of their table, and stand before the post."""
+        ours = ", ".join(map(str, self.ids)) or "NULL"
+        database, name = map(mysql_string, self._post)
+        return int(
+            self._control.scalar(
+                "SELECT COUNT(*) FROM performance_schema.metadata_locks AS l"
+                " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
+                f" WHERE l.LOCK_STATUS = 'PENDING' AND l.OBJECT_SCHEMA = {database} AND l.OBJECT_NAME = {name}"
+                f" AND w.PROCESSLIST_ID IN ({ours})"
+            )
+        )
 
     def open(self, path: Path | None = None) -> None:
-        """Open one gate, or all that are closed."""
-        for each in [path] if path is not None else list(self._closed):
-            if each in self._closed:
-                self._closed.discard(each)
-                with contextlib.suppress(pymysql.MySQLError):
-                    _run(self._connections[each], "UNLOCK TABLES")
+        """Open one gate, or all that are closed or closing."""
+        for each in [path] if path is not None else list(self._standing):
+            standing = self._standing.pop(each, None)
+            if standing is not None and not standing.done():
+                self._control.execute(f"KILL QUERY {self._connections[each].thread_id()}")
+                standing.exception()
 
     def dismiss(self) -> None:
         """Let everybody through and end the connections."""
-        for connection in self._connections.values():
+        with contextlib.suppress(WorkbookError):
+            self.open()
+        for connection in (self._holder, *self._connections.values()):
             with contextlib.suppress(pymysql.MySQLError):
                 connection.close()
         self._pool.shutdown()
@@ -109,22 +126,24 @@ def pass_through(
     target: Server,
     statement: str,
     leaving: Sequence[Path],
-    before: Mapping[Path, Sequence[str]],
+    post: Path,
+    before: Sequence[str],
     patience: float,
     since: str,
     say: Callable[[str], None],
 ) -> Passage:
     """Run the RENAME `statement` at a moment when no reader is inside the tables `leaving`.
 
-    `before` are statements to run on a table at its closed gate. Transactions that began before `since` (the server's
-    UTC time) are waited for: their picture is older than the tables that come in, which they could not read (error
+    `before` are statements that each need one table for a moment, run just before. Transactions that began before `since` (of `clock`)
+    are waited for: their picture is older than the tables that come in, which they could not read (error
     1412). Raises TransientError after `patience` seconds, with the connections that were in the way; then nothing is
     changed.
     """
     started = time.monotonic()
     with target.session() as control:
+        control.execute(_SERVER_ZONE)
         unguarded = _why_unguarded(control, len(leaving))
-        gates = None if unguarded else Gates(target, leaving)
+        gates = None if unguarded else Gates(target, control, leaving, post)
         seen: dict[str, None] = {}
         tries, pause = 0, 0.25
         try:
@@ -132,8 +151,7 @@ def pass_through(
                 tries += 1
                 blockers = _older_transactions(control, since)
                 if not blockers:
-                    passed = _guarded(control, target, gates, statement, before) if gates else None
-                    passed = passed or (None if gates else _unguarded(target, statement, before))
+                    passed = _tried(control, target, gates, statement, before)
                     if passed:
                         held, renamed = passed
                         waited = time.monotonic() - started - held
@@ -153,26 +171,40 @@ def pass_through(
                 gates.dismiss()
 
 
-def _guarded(
-    control: Session, target: Server, gates: Gates, statement: str, before: Mapping[Path, Sequence[str]]
+def clock(target: Server) -> str:
+    """The target's time as it notes the beginning of transactions."""
+    with target.session() as session:
+        session.execute(_SERVER_ZONE)
+        return str(session.scalar("SELECT NOW()"))
+
+
+def mark(target: Server) -> str:
+    """This moment as the name of a copy."""
+    return re.sub(r"\D", "", clock(target))
+
+
+def _tried(
+    control: Session, target: Server, gates: Gates | None, statement: str, before: Sequence[str]
 ) -> tuple[float, float] | None:
-    """Seconds that readers were held and that the RENAME took; None where a gate did not close."""
-    begun = time.monotonic()
-    renaming = _connected(target, _WALK_SECONDS)
+    """Seconds that readers were held and that the RENAME took; None where somebody was in the way."""
+    renaming = _connected(target, _WALK_SECONDS if gates else _CLOSING_SECONDS)
     try:
-        if not gates.close():
+        for each in before:
+            with _connected(target, _CLOSING_SECONDS) as alone:
+                _run(alone, each)
+        begun = time.monotonic()
+        if gates and not gates.close():
             return None
-        for path, statements in before.items():
-            for each in statements:
-                gates.inside(path, each)
         started = time.monotonic()
         with ThreadPoolExecutor(1, thread_name_prefix="rename") as pool:
             done = pool.submit(_run, renaming, statement)
             try:
-                _walk(control, gates, renaming.thread_id(), done)
+                if gates:
+                    _walk(control, gates, renaming.thread_id(), done)
             finally:
-                # However it ends: what waits at a gate must not wait for us.
-                gates.open()
+                # However it ends: those who wait at a gate must not wait for us.
+                if gates:
+                    gates.open()
             done.result()
         ended = time.monotonic()
         return ended - begun, ended - started
@@ -181,7 +213,8 @@ def _guarded(
             return None
         raise target.explained(error, "swapping the tables") from None
     finally:
-        gates.open()
+        if gates:
+            gates.open()
         renaming.close()
 
 
@@ -199,28 +232,9 @@ def _walk(control: Session, gates: Gates, connection: int, done: "Future[None]")
             gates.open((row["d"], row["t"]))
 
 
-def _unguarded(target: Server, statement: str, before: Mapping[Path, Sequence[str]]) -> tuple[float, float] | None:
-    begun = time.monotonic()
-    connection = _connected(target, _CLOSING_SECONDS)
-    try:
-        for statements in before.values():
-            for each in statements:
-                _run(connection, each)
-        started = time.monotonic()
-        _run(connection, statement)
-        ended = time.monotonic()
-        return ended - begun, ended - started
-    except pymysql.MySQLError as error:
-        if error.args[:1] == (_LOCK_WAIT,):
-            return None
-        raise target.explained(error, "swapping the tables") from None
-    finally:
-        connection.close()
-
-
 def _connected(target: Server, lock_wait: int) -> "pymysql.Connection[Any]":
     connection = target.raw(autocommit=True)
-    _run(connection, f"SET SESSION lock_wait_timeout = {lock_wait}, foreign_key_checks = 1")
+    _run(connection, f"SET SESSION lock_wait_timeout = {lock_wait}")
     return connection
 
 
@@ -254,7 +268,7 @@ def _older_transactions(session: Session, since: str) -> list[str]:
         " TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS seconds"
         " FROM information_schema.INNODB_TRX AS x LEFT JOIN information_schema.PROCESSLIST AS p"
         " ON p.ID = x.trx_mysql_thread_id WHERE x.trx_mysql_thread_id <> 0"
-        f" AND x.trx_started <= CONVERT_TZ({mysql_string(since)}, '+00:00', @@session.time_zone)"
+        f" AND x.trx_started <= {mysql_string(since)}"
     )
     return [f"{_who(row)}: a transaction that is older than the new copy" for row in rows]
 

@@ -60,9 +60,7 @@ def _pointing(statement: str, databases: Mapping[str, str]) -> str:
     edits = [
         (code[place + 1].start, code[place + 1].end, quote_mysql(databases[code[place + 1].identifier]))
         for place in range(len(code) - 3)
-        if code[place].word == "REFERENCES"
-        and code[place + 2].text == "."
-        and code[place + 1].identifier in databases
+        if code[place].word == "REFERENCES" and code[place + 2].text == "." and code[place + 1].identifier in databases
     ]
     for start, end, text in reversed(edits):
         statement = statement[:start] + text + statement[end:]

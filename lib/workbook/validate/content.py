@@ -24,7 +24,7 @@ from workbook.validate.sums import Side, Sums, bucket_count, differing, google_s
 
 Found = TypeVar("Found")
 # A chunk of a checksum query: some seconds of one core.
-_CHUNK_ROWS = 500_000
+CHUNK_ROWS = 500_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         for session in (source, target):
             session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        chunks = cut(source, table, _CHUNK_ROWS)
+        chunks = cut(source, table, CHUNK_ROWS)
         mariadb = source.flavour == "mariadb"
         if mariadb:
             # It knows no hint against merging.
@@ -86,7 +86,7 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         # The keys of both sides may be ordered otherwise (MariaDB's uuid and collations, a key that is utf8mb4 on the
         # target by choice): then each side is cut in its own order.
         own_order = mariadb or any(mapped.target.moves(table.column[name].charset) for name in table.key)
-        there = lambda: cut(target, table, _CHUNK_ROWS) if own_order else chunks  # noqa: E731
+        there = lambda: cut(target, table, CHUNK_ROWS) if own_order else chunks  # noqa: E731
         sides["target"] = _attempted(lambda: mysql_side(target, table.path, ends.fields, ends.buckets, there()))
         sides["warehouse"], expected, clean = _warehouse_sides(servers.warehouse, ends, settings)
         found = []
@@ -181,7 +181,7 @@ def _hop(
         return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
     source, target, client = readers
     key, values = _google_columns(ends)
-    looked = _looked_at(chosen, one.buckets[kind], other.buckets[kind])
+    looked = looked_at(chosen, one.buckets[kind], other.buckets[kind])
 
     def read(side: str) -> list[rowwise.Encoded]:
         if side == "warehouse":
@@ -195,7 +195,7 @@ def _hop(
     return _located(base, states, located, looked == chosen)
 
 
-def _looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
+def looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
     """The differing buckets that are looked at row by row: whole ones, the same on both sides, until they hold many rows."""
     looked: list[int] = []
     rows = 0
@@ -269,7 +269,7 @@ def _clean_verdict(
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
         return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
     key, values = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    looked = _looked_at(chosen, one.buckets["shared"], other.buckets["shared"])
+    looked = looked_at(chosen, one.buckets["shared"], other.buckets["shared"])
     names = [column.name for column in ends.mapped.columns]
 
     def read(place: str) -> list[rowwise.Encoded]:
