@@ -12,9 +12,11 @@ still with the first lock in its hands. Had it ended, it would have locked paren
 """
 
 import contextlib
+import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +29,13 @@ from workbook.servers import Server, Session
 
 Path = tuple[str, str]
 # Seconds that one try may hold readers up, and the longest pause between tries.
-_CLOSING_SECONDS, _LONGEST_PAUSE = 1, 3.0
+_CLOSING_SECONDS, _LONGEST_PAUSE = 1.0, 3.0
+# Seconds until the next try where readers stood in each other's way: chosen by chance, so that no rhythm is met.
+_OTHER_MOMENT = (0.005, 0.05)
 # The walk from gate to gate finds every one closed by ourselves.
 _WALK_SECONDS = 5
 _LOCK_WAIT = 1205
+_LOCKS = "FROM performance_schema.metadata_locks AS l JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
 # InnoDB's times are in the zone of the machine, whatever the session's.
 _SERVER_ZONE = "SET SESSION time_zone = 'SYSTEM'"
 
@@ -62,7 +67,9 @@ class Gates:
         self._pool = ThreadPoolExecutor(max(len(paths), 1), thread_name_prefix="gates")
         self._connections: dict[Path, pymysql.Connection[Any]] = {}
         self._standing: dict[Path, Future[None]] = {}
-        self._holder = _connected(target, _CLOSING_SECONDS)
+        self._ways: Counter[tuple[Path, Path]] = Counter()
+        self.stuck = False
+        self._holder = _connected(target, 1)
         try:
             _run(self._holder, f"LOCK TABLES {mysql_path(*post)} WRITE")
             for path in paths:
@@ -77,32 +84,53 @@ class Gates:
         return {connection.thread_id() for connection in self._connections.values()}
 
     def close(self) -> bool:
-        """Close all gates; whether all closed in time. Those that did stay closed until `open`."""
+        """Close all gates; whether all closed in time. Those that did stay closed until `open`.
+
+        One after the other, because two that wait at once can close a circle: a reader inside the first table that wants
+        the second, and one inside the second that wants the first, each behind a gate that waits for the other. Tables
+        that transactions come to later close later: who is inside goes on to the end, and nobody comes after.
+        """
+        self.stuck = False
         deadline = time.monotonic() + _CLOSING_SECONDS
-        for path, connection in self._connections.items():
+        levels = ranked(self._connections, self._ways)
+        for path in sorted(self._connections, key=lambda path: levels[path]):
             statement = f"LOCK TABLES {mysql_path(*path)} WRITE, {mysql_path(*self._post)} WRITE"
-            self._standing[path] = self._pool.submit(_run, connection, statement)
-        while self._stand() < len(self._connections):
-            for future in self._standing.values():
-                if future.done():
-                    future.result()
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.002)
+            self._standing[path] = self._pool.submit(_run, self._connections[path], statement)
+            while not self._all_stand():
+                for future in self._standing.values():
+                    if future.done():
+                        future.result()
+                if self.stuck or time.monotonic() > deadline:
+                    return False
+                time.sleep(0.001)
         return True
 
-    def _stand(self) -> int:
-        """How many gates have the lock of their table, and stand before the post."""
-        ours = ", ".join(map(str, self.ids)) or "NULL"
-        database, name = map(mysql_string, self._post)
-        return int(
-            self._control.scalar(
-                "SELECT COUNT(*) FROM performance_schema.metadata_locks AS l"
-                " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
-                f" WHERE l.LOCK_STATUS = 'PENDING' AND l.OBJECT_SCHEMA = {database} AND l.OBJECT_NAME = {name}"
-                f" AND w.PROCESSLIST_ID IN ({ours})"
-            )
-        )
+    def _all_stand(self) -> bool:
+        """Whether all gates have the lock of their table, and stand before the post.
+
+        Notes the ways of those who are inside one table and wait at the gate of another: they are stuck until it opens.
+        """
+        standing = 0
+        inside: dict[int, set[Path]] = {}
+        waiting: dict[int, set[Path]] = {}
+        for row in self._control.rows(
+            "SELECT w.PROCESSLIST_ID AS id, l.OBJECT_SCHEMA AS d, l.OBJECT_NAME AS t, l.LOCK_STATUS AS s,"
+            f" w.PROCESSLIST_ID IN ({self._ours}) AS ours {_LOCKS}"
+            " WHERE l.OBJECT_TYPE = 'TABLE' AND w.PROCESSLIST_ID IS NOT NULL"
+        ):
+            path, granted = (row["d"], row["t"]), row["s"] == "GRANTED"
+            if row["ours"]:
+                standing += path == self._post and not granted
+            elif path in self._connections:
+                (inside if granted else waiting).setdefault(row["id"], set()).add(path)
+        ways = [(held, path) for who, paths in waiting.items() for path in paths for held in inside.get(who, ())]
+        self._ways.update(ways)
+        self.stuck = bool(ways)
+        return standing == len(self._standing) and not ways
+
+    @property
+    def _ours(self) -> str:
+        return ", ".join(map(str, self.ids)) or "NULL"
 
     def open(self, path: Path | None = None) -> None:
         """Open one gate, or all that are closed or closing."""
@@ -120,6 +148,17 @@ class Gates:
             with contextlib.suppress(pymysql.MySQLError):
                 connection.close()
         self._pool.shutdown()
+
+
+def ranked(paths: Collection[Path], ways: Mapping[tuple[Path, Path], int]) -> dict[Path, int]:
+    """How late transactions come to each table, from 0, by the `ways` (from, to) that were seen and how often."""
+    levels = dict.fromkeys(paths, 0)
+    # As many rounds as a way can be long: ways that go round in a circle end too.
+    for _ in levels:
+        for (before, after), count in ways.items():
+            if count > ways.get((after, before), 0):
+                levels[after] = max(levels[after], min(levels[before] + 1, len(levels)))
+    return levels
 
 
 def pass_through(
@@ -145,13 +184,13 @@ def pass_through(
         unguarded = _why_unguarded(control, len(leaving))
         gates = None if unguarded else Gates(target, control, leaving, post)
         seen: dict[str, None] = {}
-        tries, pause = 0, 0.25
+        tries, pause, left = 0, 0.25, list(before)
         try:
             while True:
                 tries += 1
                 blockers = _older_transactions(control, since)
                 if not blockers:
-                    passed = _tried(control, target, gates, statement, before)
+                    passed = _tried(control, target, gates, statement, left)
                     if passed:
                         held, renamed = passed
                         waited = time.monotonic() - started - held
@@ -164,8 +203,13 @@ def pass_through(
                         seen[blocker] = None
                 if time.monotonic() - started > patience:
                     raise _blocked(patience, blockers or list(seen))
-                time.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
+                if gates and gates.stuck:
+                    # They were held for a moment only: another one will do.
+                    time.sleep(random.uniform(*_OTHER_MOMENT))
+                    gates.stuck = False
+                else:
+                    time.sleep(pause)
+                    pause = min(pause * 1.5, _LONGEST_PAUSE)
         finally:
             if gates:
                 gates.dismiss()
@@ -184,14 +228,18 @@ def mark(target: Server) -> str:
 
 
 def _tried(
-    control: Session, target: Server, gates: Gates | None, statement: str, before: Sequence[str]
+    control: Session, target: Server, gates: Gates | None, statement: str, before: list[str]
 ) -> tuple[float, float] | None:
-    """Seconds that readers were held and that the RENAME took; None where somebody was in the way."""
-    renaming = _connected(target, _WALK_SECONDS if gates else _CLOSING_SECONDS)
+    """Seconds that readers were held and that the RENAME took; None where somebody was in the way.
+
+    What is run of `before` is taken out of it.
+    """
+    renaming = _connected(target, _WALK_SECONDS if gates else 1)
     try:
-        for each in before:
-            with _connected(target, _CLOSING_SECONDS) as alone:
-                _run(alone, each)
+        while before:
+            with _connected(target, 1) as alone:
+                _run(alone, before[-1])
+            before.pop()
         begun = time.monotonic()
         if gates and not gates.close():
             return None
@@ -225,9 +273,8 @@ def _walk(control: Session, gates: Gates, connection: int, done: "Future[None]")
     """
     while not done.done():
         for row in control.rows(
-            "SELECT OBJECT_SCHEMA AS d, OBJECT_NAME AS t FROM performance_schema.metadata_locks AS l"
-            " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
-            f" WHERE w.PROCESSLIST_ID = {connection} AND LOCK_STATUS = 'PENDING' AND OBJECT_TYPE = 'TABLE'"
+            f"SELECT l.OBJECT_SCHEMA AS d, l.OBJECT_NAME AS t {_LOCKS} WHERE w.PROCESSLIST_ID = {connection}"
+            " AND l.LOCK_STATUS = 'PENDING' AND l.OBJECT_TYPE = 'TABLE'"
         ):
             gates.open((row["d"], row["t"]))
 
@@ -282,9 +329,7 @@ def _inside(session: Session, paths: Sequence[Path], ours: set[int]) -> list[str
         with_values(
             "SELECT w.PROCESSLIST_ID AS id, w.PROCESSLIST_USER AS user, w.PROCESSLIST_HOST AS host,"
             " MAX(w.PROCESSLIST_TIME) AS seconds, MIN(l.OBJECT_SCHEMA) AS d, MIN(l.OBJECT_NAME) AS t"
-            " FROM performance_schema.metadata_locks AS l"
-            " JOIN performance_schema.threads AS w ON w.THREAD_ID = l.OWNER_THREAD_ID"
-            f" WHERE l.LOCK_STATUS = 'GRANTED' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN ({listed})"
+            f" {_LOCKS} WHERE l.LOCK_STATUS = 'GRANTED' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN ({listed})"
             " AND w.PROCESSLIST_ID <> CONNECTION_ID() GROUP BY 1, 2, 3"
         ),
         (),
