@@ -1,6 +1,9 @@
 """The nightly refresh: a copy aside, proven, swapped in under constant readers; the copy before it, and the way back."""
 
+import os
 import random
+import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,59 +16,91 @@ import pymysql
 import pytest
 
 from conftest import Scratch
-from migration import Notes
+from workbook import params
 from workbook.catalog import read_catalog
-from workbook.mapping import generate
+from workbook.errors import Refused, TransientError, UsageError, VerdictFailed
+from workbook.mapping import merge
 from workbook.names import mysql_path, quote_mysql
-from workbook.refresh import go_back, refresh
-from workbook.refresh.copies import Copies
+from workbook.phases import open_phase
+from workbook.phases.context import Phase
+from workbook.phases.fingerprint import differences, target_fingerprint
+from workbook.phases.previous import to_previous_copy
+from workbook.phases.rollback import rollback
+from workbook.refresh import load_or_refresh
+from workbook.refresh.copies import aside_name, post_database
+from workbook.refresh.gate import ranked
 from workbook.refresh.result import RefreshResult
+from workbook.schema import apply_schema, check_schema, plan_schema
 
 HOSTILE = "sh%s `op' é"
 
 
-@dataclass
 class Nights:
-    """A database of generations on the source: every row of every table says to which it belongs."""
+    """A database of generations on the source: every row of every table says to which it belongs.
 
-    scratch: Scratch
-    databases: list[str]
-    notes: Notes = field(default_factory=Notes)
-    keys: dict[str, Any] = field(default_factory=dict)
+    Each night is the phase as its notebook runs it, in this process or in one of its own.
+    """
 
-    def __post_init__(self) -> None:
-        self.settings = self.scratch.settings(
-            self.databases, bulk={"mode": "refresh", "swap_patience_s": 20, **self.keys}
-        )
+    def __init__(self, scratch: Scratch, databases: list[str], **keys: Any):
+        self.scratch, self.databases = scratch, databases
+        self.mapping = scratch.folder / "mapping.yaml"
+        bulk = {"mode": "refresh", "swap_patience_s": 20, **keys}
+        self.params = scratch.params(databases, mapping=str(self.mapping), bulk=bulk)
+        self.settings = params.load(self.params)
 
     def age(self) -> None:
         """The next generation, at one moment."""
-        root = self.scratch
-        statements = [f"UPDATE {mysql_path(*path)} SET g = g + 1" for path in self.tables()]
-        with root.source.session() as session:
+        with self.scratch.source.session() as session:
             session.execute("START TRANSACTION")
-            for statement in statements:
-                session.execute(statement.replace("%", "%%"), ())
+            for path in self.tables():
+                session.execute(f"UPDATE {mysql_path(*path)} SET g = g + 1".replace("%", "%%"), ())
             session.execute("COMMIT")
 
     def tables(self) -> list[tuple[str, str]]:
         return [table.path for table in read_catalog(self.scratch.source, self.databases).tables]
 
+    def phase(self, name: str) -> Phase:
+        self.mapping.write_text(merge(None, read_catalog(self.scratch.source, self.databases), None, True))
+        folder = self.scratch.folder / "reports" / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        return open_phase(name, {"params_file": str(self.params), "run_dir": str(folder)})
+
     def night(self) -> RefreshResult:
-        scratch = self.scratch
-        catalog = read_catalog(scratch.source, self.databases)
-        mapping = generate(catalog, None, True)
-        return refresh(
-            scratch.source, scratch.target, catalog, mapping, self.settings, self.notes, set(self.notes.objects)
+        phase = self.phase("bulk_load")
+        result = load_or_refresh(
+            phase.source, phase.target, phase.catalog, phase.mapping, phase.settings, phase.journal, phase.owned()
         )
+        assert isinstance(result, RefreshResult)
+        phase.finish(result)
+        return result
+
+    def schema(self) -> None:
+        phase = self.phase("schema")
+        planned = plan_schema(phase.source, phase.target, phase.catalog, phase.mapping, phase.owned())
+        apply_schema(planned, phase.target, phase.journal, phase.owned())
+        phase.finish(check_schema(planned, phase.target, phase.owned()))
+
+    def night_that_dies(self, where: str, name: str) -> None:
+        """A night in a process of its own, which ends as by the out-of-memory killer when it comes to a function."""
+        child = os.fork()
+        if child == 0:
+            setattr(sys.modules[where], name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+            self.night()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
     def back(self) -> None:
-        go_back(self.scratch.target, self.settings, self.notes, say=lambda line: None)
+        to_previous_copy(self.settings, say=lambda line: None)
+
+    def aside(self) -> list[str]:
+        """The databases on the target that are copies."""
+        rows = self.scratch.target.rows("SELECT SCHEMA_NAME AS n FROM information_schema.SCHEMATA")
+        starts = tuple(f"{name[:40]}" for name in self.databases)
+        return sorted(row["n"] for row in rows if row["n"].startswith(starts) and row["n"] not in self.databases)
 
     def clean(self) -> None:
-        for copy in Copies(self.scratch.target, self.settings.environment).all():
-            for name in copy.databases.values():
-                self.scratch.execute_target_root(f"DROP DATABASE IF EXISTS {quote_mysql(name)}")
+        for name in self.aside():
+            self.scratch.execute_target_root(f"DROP DATABASE IF EXISTS {quote_mysql(name)}")
 
 
 FAMILY = """
@@ -83,7 +118,8 @@ CREATE TRIGGER born_late BEFORE INSERT ON child FOR EACH ROW SET NEW.g = NEW.g;
 
 
 @pytest.fixture
-def nights(scratch: Scratch) -> Iterator[Nights]:
+def nights(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(scratch.folder / "reports"))
     database = scratch.database(HOSTILE)
     scratch.script(FAMILY, database)
     made = Nights(scratch, [database])
@@ -221,13 +257,208 @@ def swapped_under_readers(nights: Nights, times: int) -> Readers:
             assert result.verdict == "ok"
             assert result.passage is not None
             assert result.passage.unguarded == ""
-            print(result.passage)
     return readers
 
 
 def test_no_reader_errs_or_sees_a_mix_of_old_and_new_while_copies_are_swapped_in(nights: Nights) -> None:
-    readers = swapped_under_readers(nights, 3)
-    print(readers.seen)
+    readers = swapped_under_readers(nights, 2)
     assert readers.wrong == []
     assert set(readers.seen) == set(KINDS)
-    assert readers.generations == {1, 2, 3, 4}
+    assert readers.generations == {1, 2, 3}
+
+
+def triggers(nights: Nights) -> list[str]:
+    """The triggers of the target, with their tables."""
+    rows = nights.scratch.target.rows(
+        "SELECT CONCAT(TRIGGER_NAME, ' on ', EVENT_OBJECT_TABLE) AS t FROM information_schema.TRIGGERS"
+        " WHERE EVENT_OBJECT_SCHEMA = %s",
+        (nights.databases[0],),
+    )
+    return [row["t"] for row in rows]
+
+
+def test_the_copy_before_and_the_phases_before_are_met_again_whatever_the_nights_changed(nights: Nights) -> None:
+    before = target_fingerprint(nights.scratch.target)
+    nights.schema()
+    empty = target_fingerprint(nights.scratch.target)
+    with pytest.raises(UsageError, match="No copy before"):
+        nights.back()
+    nights.night()
+    run = nights.scratch.execute
+    run("ALTER TABLE parts ADD COLUMN extra INT DEFAULT 7, ADD KEY (g)", HOSTILE)
+    run("ALTER TABLE child ADD COLUMN extra INT", HOSTILE)
+    run("DROP TABLE `a%s ``lone`", HOSTILE)
+    run(
+        "CREATE TABLE arrived (id INT PRIMARY KEY, g INT, zebra INT, FOREIGN KEY (zebra) REFERENCES zebra (id))",
+        HOSTILE,
+    )
+    run("INSERT INTO arrived VALUES (1, 1, 1)", HOSTILE)
+    nights.age()
+    second = nights.night()
+    assert second.appeared == [(HOSTILE, "arrived")]
+    assert set(second.changed) == {(HOSTILE, "parts"), (HOSTILE, "child")}
+    assert triggers(nights) == ["born_late on child"]
+    assert second.vanished == [(HOSTILE, "a%s `lone")]
+    assert generations(nights) == {2}
+    # One copy is kept, and the one that vanished from the source is in it.
+    assert second.swapped is not None
+    (kept,) = nights.aside()
+    assert [kept] == list(second.swapped.databases.values())
+    assert nights.scratch.target.scalar(f"SELECT COUNT(*) FROM {mysql_path(kept, 'a%s `lone')}") == 200
+    nights.back()
+    assert nights.scratch.target.scalar(f"SELECT SUM(g) FROM {mysql_path(HOSTILE, 'a%s `lone')}") == 200
+    assert triggers(nights) == ["born_late on child"]
+    nights.back()
+    assert generations(nights) == {2}
+    assert triggers(nights) == ["born_late on child"]
+    rollback(nights.settings, "schema", say=lambda line: None)
+    assert differences(empty, target_fingerprint(nights.scratch.target)) == []
+    rollback(nights.settings, "start", say=lambda line: None)
+    assert differences(before, target_fingerprint(nights.scratch.target)) == []
+    assert nights.aside() == []
+
+
+DEATHS = (
+    # Where it dies, and the generation that is read then: the one of the night before, or the new one.
+    ("workbook.refresh.run", "compare_aside", 1),
+    ("workbook.refresh.swap", "pass_through", 1),
+    ("workbook.refresh.run", "plan_again", 4),
+)
+
+
+def test_nights_that_are_killed_leave_a_whole_copy_and_the_next_goes_on(nights: Nights) -> None:
+    nights.night()
+    for where, name, generation in DEATHS:
+        nights.age()
+        nights.night_that_dies(where, name)
+        assert generations(nights) == {generation}
+    nights.age()
+    assert nights.night().verdict == "ok"
+    assert generations(nights) == {5}
+    assert triggers(nights) == ["born_late on child"]
+    assert len(nights.aside()) == 1
+    nights.back()
+    assert generations(nights) == {4}
+
+
+def test_a_copy_that_is_not_the_sources_picture_is_not_swapped_in(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.night()
+    nights.age()
+    from workbook.refresh import run
+
+    load = run.load
+
+    def load_and_lose(*arguments: Any) -> Any:
+        loaded = load(*arguments)
+        nights.scratch.execute_target_root("DELETE FROM parts WHERE id = 3", aside_name(HOSTILE, "new"))
+        return loaded
+
+    monkeypatch.setattr(run, "load", load_and_lose)
+    with pytest.raises(VerdictFailed, match="different"):
+        nights.night()
+    assert generations(nights) == {1}
+    monkeypatch.undo()
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(nights.scratch.folder / "reports"))
+    assert nights.night().verdict == "ok"
+    assert generations(nights) == {2}
+
+
+def test_who_sits_in_a_transaction_is_named_and_left_in_peace(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(scratch.folder / "reports"))
+    database = scratch.database()
+    scratch.script(FAMILY, database)
+    nights = Nights(scratch, [database], swap_patience_s=1.5)
+    nights.night()
+    nights.age()
+    try:
+        with scratch.target.raw() as sitting, sitting.cursor() as cursor:
+            cursor.execute(f"SELECT MAX(g) FROM {quote_mysql(database)}.child")
+            with pytest.raises(TransientError, match=rf"connection {sitting.thread_id()} of admin@127.0.0.1"):
+                nights.night()
+            cursor.execute(f"SELECT MAX(g) FROM {quote_mysql(database)}.zebra")
+            assert cursor.fetchone() == (1,)
+        assert triggers(nights) == ["born_late on child"]
+    finally:
+        nights.clean()
+
+
+def test_databases_of_the_longest_names_point_at_each_other_before_and_after(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(scratch.folder / "reports"))
+    one, other = (scratch.database(("lang`e %s " * 7)[:63] + end) for end in "ab")
+    scratch.script("CREATE TABLE parent (id INT PRIMARY KEY, g INT);\nINSERT INTO parent VALUES (1, 1);\n", one)
+    above = mysql_path(one, "parent")
+    scratch.execute(f"CREATE TABLE child (id INT PRIMARY KEY, g INT, FOREIGN KEY (id) REFERENCES {above} (id))", other)
+    scratch.execute("INSERT INTO child VALUES (1, 1)", other)
+    nights = Nights(scratch, [one, other])
+    try:
+        for generation in (1, 2):
+            assert nights.night().verdict == "ok"
+            assert generations(nights) == {generation}
+            nights.age()
+        (key,) = read_catalog(scratch.target, [one, other]).table[other, "child"].foreign_keys
+        assert (key.parent_database, key.parent_table) == (one, "parent")
+        outside = f"CREATE TABLE mine (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES {above} (id))"
+        scratch.execute_target_root(outside, other)
+        with pytest.raises(Refused, match=r"`mine`.*points at 'parent'"):
+            nights.night()
+        assert generations(nights) == {2}
+    finally:
+        nights.clean()
+        # The child's goes first.
+        scratch.drop_database(other)
+
+
+def test_a_database_of_the_same_name_or_a_disk_that_is_too_small_is_refused_before_a_row_moves(nights: Nights) -> None:
+    nights.night()
+    theirs = aside_name(HOSTILE, "new")
+    nights.scratch.execute_target_root(f"CREATE DATABASE {quote_mysql(theirs)}")
+    with pytest.raises(Refused, match="not one of this workbook's copies"):
+        nights.night()
+    nights.scratch.execute_target_root(f"DROP DATABASE {quote_mysql(theirs)}")
+    bulk = nights.settings.bulk.model_copy(update={"target_disk_gb": 0.0001})
+    small = nights.settings.model_copy(update={"bulk": bulk})
+    phase = nights.phase("bulk_load")
+    with pytest.raises(Refused, match=r"of the target's 0\.0001 GB are in use"):
+        load_or_refresh(phase.source, phase.target, phase.catalog, phase.mapping, small, phase.journal, phase.owned())
+
+
+def test_names_of_copies_fit_and_differ_and_the_post_comes_last() -> None:
+    names = ["é" * 64, "é" * 63 + "a", "x" * 64, "shop", "shop_2", "~" * 64, "\uff5e" * 64]
+    for mark in ("new", "20261124020000"):
+        made = {aside_name(name, mark) for name in names}
+        assert len(made) == len(names)
+        assert max(map(len, made)) <= 64
+    for count in range(1, len(names) + 1):
+        post = post_database(names[:count])
+        assert len(post) <= 64
+        assert all(name.encode() < post.encode() for name in names[:count])
+
+
+def test_gates_close_in_the_order_in_which_transactions_come_to_the_tables() -> None:
+    a, b, c, d = (("s", name) for name in "abcd")
+    ways = {(c, a): 5, (a, b): 3, (b, a): 1, (c, b): 1}
+    assert ranked([a, b, c, d], ways) == {c: 0, d: 0, a: 1, b: 2}
+    circle = ranked([a, b], {(a, b): 1, (b, a): 1})
+    assert circle == {a: 0, b: 0}
+
+
+@pytest.mark.soak
+def test_no_reader_errs_or_sees_a_mix_for_as_long_as_one_looks(nights: Nights) -> None:
+    ends = time.monotonic() + 60 * float(os.environ.get("MINUTES", "30")) / 10
+    assert nights.night().verdict == "ok"
+    open_to_reader(nights)
+    swaps = 0
+    with Readers(nights).reading(KINDS) as readers:
+        while time.monotonic() < ends and not readers.wrong:
+            nights.age()
+            nights.night()
+            swaps += 1
+    assert readers.wrong == []
+    assert swaps >= 5
+    assert readers.generations >= set(range(2, swaps + 1))

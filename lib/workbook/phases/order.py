@@ -50,6 +50,8 @@ PHASES = (
     PhaseKind(10, "pipelines", "The jobs and applications: who they are, and whether they can move", by_default=False),
 )
 START = "start"
+# A place to go back to that is no phase: the copy before the last refresh.
+PREVIOUS_COPY = "previous-copy"
 
 
 def phase_named(name: str) -> PhaseKind:

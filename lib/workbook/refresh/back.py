@@ -19,13 +19,15 @@ _ANY_TIME = "1970-01-01 00:00:00"
 
 @dataclass(frozen=True)
 class Back:
-    """What going back did: the copy that is read again, by the moment when it left, how the swap went, and where the
-    other one is now. `databases` are those of all copies."""
+    """What going back did: the copy that is read again, by the moment when it left (`mark`), how the swap went, and
+    where the other one is now. `read` are the databases whose tables were exchanged."""
 
     mark: str
+    at: str  # when it left, by the clock of the ledger
     passage: Passage
     aside: tuple[str, ...]
-    databases: frozenset[str]
+    aside_mark: str
+    read: tuple[str, ...]
 
 
 def go_back(target: Server, settings: Settings, journal: Journal, say: Callable[[str], None]) -> Back:
@@ -62,6 +64,5 @@ def go_back(target: Server, settings: Settings, journal: Journal, say: Callable[
     patience = settings.bulk.swap_patience_s
     passage, copy = swap(target, copies, copy, journal, patience, _ANY_TIME, say)
     restore(target, before.triggers, patience)
-    everything = frozenset(copies.databases())
     copies.drop(before)
-    return Back(before.mark, passage, tuple(sorted(set(copy.databases.values()))), everything)
+    return Back(before.mark, before.at, passage, tuple(sorted(set(copy.databases.values()))), now, tuple(databases))

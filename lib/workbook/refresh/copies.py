@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from workbook.bulk.ledger import SCHEMA
@@ -36,6 +37,7 @@ class Copy:
     came: tuple[Path, ...] = ()
     triggers: tuple[Step, ...] = ()
     taken: str = ""  # when the source's picture was taken, of the copy that came
+    at: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")  # by the clock of the ledger
 
     @property
     def moves(self) -> list[tuple[Path, Path]]:

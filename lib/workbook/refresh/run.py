@@ -90,7 +90,7 @@ def refresh(
     say(f"Swapped in {passage.rename_seconds:.3f} s; readers were held for {passage.held_seconds:.3f} s")
     known = owned | {object_name("table", *path) for path in swapped.came}
     code = plan_again(SchemaPlan("schema", (), (), live.wanted), target, known)
-    _make_code(target, code, patience, journal)
+    _make_code(target, code, patience, journal, known)
     copies.drop(new)
     dropped = tuple(_rotate(copies, settings.bulk.keep_copies, say))
     left = plan_again(code, target, known | {step.object for step in code.steps}).steps
@@ -163,12 +163,14 @@ def _note_ways_back(copy: Copy, live: Live, changed: tuple[Path, ...], journal: 
             note(f"table {name}", f"DROP TABLE IF EXISTS {name}")
 
 
-def _make_code(target: Server, planned: SchemaPlan, patience: float, journal: Journal) -> None:
+def _make_code(target: Server, planned: SchemaPlan, patience: float, journal: Journal, owned: set[str]) -> None:
     """Make triggers, and code that is new on the source; each at a moment when its table is free."""
     for step in planned.steps:
-        number = journal.intend(step.object, step.undo)
+        # What a phase before this one made, and only comes back here, is that phase's to undo.
+        number = None if step.object in owned else journal.intend(step.object, step.undo)
         restore(target, [step], patience)
-        journal.confirm(number)
+        if number is not None:
+            journal.confirm(number)
 
 
 def _rotate(copies: Copies, keep: int, say: Callable[[str], None]) -> Iterable[str]:

@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from workbook.catalog import Catalog
 from workbook.errors import Refused, TransientError, WorkbookError
+from workbook.mapping import Mapping
 from workbook.names import mysql_path, mysql_string
 from workbook.plan import Journal, Step, carry_out
-from workbook.refresh.copies import POST, Copies, Copy, Path, post_database
+from workbook.refresh.copies import POST, Copies, Copy, Path, post_database, tables_of
 from workbook.refresh.gate import Passage, pass_through
+from workbook.schema import read_source
 from workbook.schema.code import adapted_code
 from workbook.schema.definitions import Definitions
 from workbook.servers import Server
 
 # A statement that waits for a table holds up those who come after it.
 _LOCK_WAIT_SECONDS = 2
+_SOON_SECONDS = 60.0
 
 
 def swap(
@@ -75,6 +79,15 @@ def restore(target: Server, steps: Sequence[Step], patience: float) -> None:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
+
+
+def restore_triggers(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> None:
+    """Bring back the source's triggers that are missing on tables of the target."""
+    wanted = read_source(source, catalog, mapping)
+    there = tables_of(target, wanted.scope.databases)
+    account = str(target.scalar("SELECT CURRENT_USER()"))
+    steps = triggers_of(replace(wanted, account=account), [path for path in wanted.tables if path in there])
+    restore(target, [step for step in steps if _missing(target, step)], _SOON_SECONDS)
 
 
 def triggers_of(definitions: Definitions, paths: Sequence[Path]) -> tuple[Step, ...]:
