@@ -44,7 +44,7 @@ class Nights:
     def __init__(self, scratch: Scratch, databases: list[str], **keys: Any):
         self.scratch, self.databases = scratch, databases
         self.mapping = scratch.folder / "mapping.yaml"
-        bulk = {"mode": "refresh", "swap_patience_s": 20, **keys}
+        bulk = {"mode": "refresh", "swap_patience_s": 120, **keys}
         self.params = scratch.params(databases, mapping=str(self.mapping), bulk=bulk)
         self.settings = params.load(self.params)
 
@@ -455,10 +455,9 @@ def test_no_reader_errs_or_sees_a_mix_for_as_long_as_one_looks(nights: Nights) -
     open_to_reader(nights)
     swaps = 0
     with Readers(nights).reading(KINDS) as readers:
-        while time.monotonic() < ends and not readers.wrong:
+        while (time.monotonic() < ends or swaps < 5) and not readers.wrong:
             nights.age()
             nights.night()
             swaps += 1
     assert readers.wrong == []
-    assert swaps >= 5
     assert readers.generations >= set(range(2, swaps + 1))

@@ -66,7 +66,7 @@ class RefreshResult:
                 "needed_bytes": self.needed_bytes,
                 "notes": list(self.notes),
                 "swap": None if self.passage is None else asdict(self.passage),
-                "swapped_at": None if swapped is None else swapped.mark,
+                "swapped_at": None if swapped is None else swapped.at,
                 "copy_before": None if swapped is None else dict(swapped.databases),
                 "appeared": [list(path) for path in self.appeared],
                 "vanished": [list(path) for path in self.vanished],
@@ -94,7 +94,7 @@ class RefreshResult:
             faces.boxes(
                 ("Refresh", faces.badge(self.verdict)),
                 ("Tables swapped", len(swapped.came)),
-                ("Swapped at", swapped.mark),
+                ("Swapped at", swapped.at),
                 ("The swap took", faces.human_seconds(passage.rename_seconds)),
                 ("Readers were held for", faces.human_seconds(passage.held_seconds)),
                 ("Waited for the moment", faces.human_seconds(passage.waited_seconds)),
