@@ -4,18 +4,18 @@ RENAME TABLE takes its locks one after the other and holds those that it has whi
 that reads two of the tables could wait for a lock that the RENAME holds, while the RENAME waits for one of its own: the
 server ends such a deadlock at the reader's cost (error 1213). So every table gets a gate first: a connection that holds
 the lock of this one table and waits for nothing that a reader has. A reader may wait there, but nobody waits in a
-circle. Where not all gates close at once, all open again, and the transactions inside go on to their ends. Only when
-all are closed, and no reader is inside, does the RENAME begin; it walks from gate to gate, and each opens as it arrives.
+circle. A transaction that is inside already and comes to a closed gate is let through, and those who come anew are held;
+where this has no end within a second, all gates open, and are tried again later. Only when all are closed, and no reader
+is inside, does the RENAME begin; it walks from gate to gate, and each opens as it arrives.
 
 A gate is LOCK TABLES on its table and then on the post, a table of ours that another connection holds: so it stands
 still with the first lock in its hands. Had it ended, it would have locked parents and children of its table as well.
 """
 
 import contextlib
-import random
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,8 +30,6 @@ from workbook.servers import Server, Session
 Path = tuple[str, str]
 # Seconds that one try may hold readers up, and the longest pause between tries.
 _CLOSING_SECONDS, _LONGEST_PAUSE = 1.0, 3.0
-# Seconds until the next try where readers stood in each other's way: chosen by chance, so that no rhythm is met.
-_OTHER_MOMENT = (0.005, 0.05)
 # The walk from gate to gate finds every one closed by ourselves.
 _WALK_SECONDS = 5
 _LOCK_WAIT = 1205
@@ -68,7 +66,7 @@ class Gates:
         self._connections: dict[Path, pymysql.Connection[Any]] = {}
         self._standing: dict[Path, Future[None]] = {}
         self._ways: Counter[tuple[Path, Path]] = Counter()
-        self.stuck = False
+        self._stuck: set[Path] = set()
         self._holder = _connected(target, 1)
         try:
             _run(self._holder, f"LOCK TABLES {mysql_path(*post)} WRITE")
@@ -90,18 +88,23 @@ class Gates:
         the second, and one inside the second that wants the first, each behind a gate that waits for the other. Tables
         that transactions come to later close later: who is inside goes on to the end, and nobody comes after.
         """
-        self.stuck = False
         deadline = time.monotonic() + _CLOSING_SECONDS
         levels = ranked(self._connections, self._ways)
-        for path in sorted(self._connections, key=lambda path: levels[path]):
+        open_still = deque(sorted(self._connections, key=lambda path: levels[path]))
+        while open_still:
+            path = open_still.popleft()
             statement = f"LOCK TABLES {mysql_path(*path)} WRITE, {mysql_path(*self._post)} WRITE"
             self._standing[path] = self._pool.submit(_run, self._connections[path], statement)
             while not self._all_stand():
                 for future in self._standing.values():
                     if future.done():
                         future.result()
-                if self.stuck or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     return False
+                # Let through who is inside already; those who come anew are held by the gates that stay closed.
+                for each in self._stuck & set(self._standing):
+                    self.open(each)
+                    open_still.append(each)
                 time.sleep(0.001)
         return True
 
@@ -125,7 +128,7 @@ class Gates:
                 (inside if granted else waiting).setdefault(row["id"], set()).add(path)
         ways = [(held, path) for who, paths in waiting.items() for path in paths for held in inside.get(who, ())]
         self._ways.update(ways)
-        self.stuck = bool(ways)
+        self._stuck = {path for _, path in ways}
         return standing == len(self._standing) and not ways
 
     @property
@@ -203,13 +206,8 @@ def pass_through(
                         seen[blocker] = None
                 if time.monotonic() - started > patience:
                     raise _blocked(patience, blockers or list(seen))
-                if gates and gates.stuck:
-                    # They were held for a moment only: another one will do.
-                    time.sleep(random.uniform(*_OTHER_MOMENT))
-                    gates.stuck = False
-                else:
-                    time.sleep(pause)
-                    pause = min(pause * 1.5, _LONGEST_PAUSE)
+                time.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
         finally:
             if gates:
                 gates.dismiss()
