@@ -62,11 +62,14 @@ class ChunkLedger:
         rows = self._target.rows(f"SELECT state, snapshot FROM {self.loads}")
         return (str(rows[0]["state"]), json.loads(rows[0]["snapshot"])) if rows else None
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """Forget the chunks of an earlier load and start one of this snapshot."""
+    def begin(self, snapshot: Snapshot, mark: str = "") -> None:
+        """Forget the chunks of an earlier load and start one of this snapshot; `mark` names the mapping's choices."""
         with self._target.session() as session:
             session.execute(f"DELETE FROM {self.chunks}")
-            session.execute(f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')", (json.dumps(snapshot.asdict()),))
+            session.execute(
+                f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')",
+                (json.dumps({**snapshot.asdict(), "mark": mark}),),
+            )
 
     def plan(self, chunks: Sequence[Chunk]) -> None:
         """Note chunks before they are loaded: all of them, or none. What is noted already stays as it is."""

@@ -37,7 +37,9 @@ def compare(source: Definitions, target: Definitions) -> tuple[ObjectDifference,
     Columns are named only where they differ. What the target holds beyond the scope is not looked at; what it adds to
     a table in scope is a difference.
     """
-    left = [ObjectDifference(item.kind, item.name, "tolerated", f"left out: {item.why}") for item in source.left]
+    left = [
+        ObjectDifference(item.kind, item.name, "tolerated", f"left out: {item.why}", item.by) for item in source.left
+    ]
     return (*_databases(source, target), *_tables(source, target), *_code(source, target), *left)
 
 
