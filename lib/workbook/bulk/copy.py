@@ -37,6 +37,11 @@ class Way:
 STRAIGHT = Way()
 
 
+def hidden_key(chunk: Chunk, way: Way) -> bool:
+    """Whether the bounds of a chunk hold values that the target must not see."""
+    return not way.tokens.keys().isdisjoint(chunk.key)
+
+
 def select_expression(column: Column, way: Way = STRAIGHT) -> str:
     """How a column is read so that its text is exact."""
     name = quote_mysql(column.name)
@@ -74,7 +79,8 @@ def job(
     """What a worker needs to copy `chunk`; `noted` and `known` are the chunk ledger's statements."""
     columns = kept_table(table, way.flow).stored_columns
     return Job(
-        label=str(chunk),
+        # A label stands in messages, where values that are masked or left out have no place.
+        label=chunk.named if hidden_key(chunk, way) else str(chunk),
         select=select(table, chunk, way),
         load=load(table, way),
         free_text=tuple(number for number, column in enumerate(columns) if column.data_type not in _PLAIN),

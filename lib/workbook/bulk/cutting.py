@@ -160,10 +160,11 @@ class Cutter:
     def _next_chunk(self, state: _Progress) -> Chunk:
         table, unit, rows, lower = state.table, state.units[0], self._rows(state), state.lower
         key = chunkable_key(table)
+        only = self._ways.get(table.path, STRAIGHT).flow.where
 
         def bound() -> Key | None:
             with self._source.session() as session:
-                return next_bound(session, table, key, lower, rows, unit)
+                return next_bound(session, table, key, lower, rows, unit, only)
 
         upper = retried(bound, tries=6)
         state.number += 1

@@ -11,7 +11,7 @@ from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
-from workbook.bulk.salts import mark, tokens_of
+from workbook.bulk.salts import cuttable, mark, seals_of, tokens_of
 from workbook.bulk.snapshot import Snapshot, position, take
 from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
@@ -41,12 +41,13 @@ def load(
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
     are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`).
     """
-    tables = [catalog.table[item.database, item.name] for item in mapping.in_scope]
+    tables = [cuttable(catalog.table[item.path], item.flow) for item in mapping.in_scope]
     there = {item.path: item.target_path for item in mapping.in_scope}
     # Before anything is touched: a salt may be missing.
     tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
     choices = mark(mapping, tokens)
-    ledger = ChunkLedger(target, settings.environment)
+    seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
+    ledger = ChunkLedger(target, settings.environment, seals)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
     crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)

@@ -1,15 +1,20 @@
 """The salts of a mapping's masks: read once in the process that leads, and handed to workers through their own pipe."""
 
+import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping as ReadOnly
+from dataclasses import replace
 
+from cryptography.fernet import Fernet
+
+from workbook.bulk.chunks import chunkable_key
 from workbook.bulk.masking import Token
 from workbook.catalog import Table
 from workbook.errors import UsageError
 from workbook.mapping import Mapping, TableMap
-from workbook.mapping.flow import BINARIES, DIRECT
+from workbook.mapping.flow import BINARIES, DIRECT, Flow
 from workbook.params import Settings, secret
 
 LEAST = 16
@@ -51,3 +56,17 @@ def mark(mapping: Mapping, tokens: ReadOnly[tuple[str, str], Tokens]) -> str:
     if not choices:
         return ""
     return hashlib.sha256(json.dumps([choices, marks], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def cuttable(table: Table, flow: Flow) -> Table:
+    """A table whose chunks are never cut by values that the target must not see and that no salt could seal."""
+    hidden = {*flow.excluded, *(name for name, mask in flow.masks if mask.kind != "sha256")}
+    return replace(table, indexes=tuple(index for index in table.indexes if not hidden.intersection(index.columns)))
+
+
+def seals_of(table: Table, tokens: Tokens) -> Fernet | None:
+    """What encrypts the bounds of a table's chunks where its key is masked."""
+    salt = next((tokens[name].salt for name in chunkable_key(table) if name in tokens), None)
+    if salt is None:
+        return None
+    return Fernet(base64.urlsafe_b64encode(hmac.digest(salt, b"workbook: bounds of chunks", "sha256")))

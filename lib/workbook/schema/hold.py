@@ -90,7 +90,7 @@ def names_in(item: Code) -> set[str]:
         elif token.kind == "string" and item.kind != "view":
             inner = token.text[1:-1]
             found.update(word.lower() for word in re.findall(r"[\w$]+", inner))
-            found.update(name.lower() for name in re.findall(r"`((?:[^`]|``)+)`", inner))
+            found.update(name.replace("``", "`").lower() for name in re.findall(r"`((?:[^`]|``)+)`", inner))
     return found
 
 
