@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,20 @@ import yaml
 
 from conftest import Scratch
 from migration import Migration
-from workbook.bulk.salts import mark, tokens_of
+from workbook.accounts import check_accounts, plan_accounts
+from workbook.bulk.defer import restore_hindrances
+from workbook.bulk.salts import tokens_of
 from workbook.catalog import read_catalog
 from workbook.errors import Refused, UsageError
 from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.filters import why_refused
 from workbook.names import mysql_path, quote_mysql
+from workbook.plan import undo
 from workbook.schema import compare_schema, plan_schema
-from workbook.validate.run import validate_copy
+from workbook.validate.content import Servers, compare_table
 
-SALT = "a salt that nobody may see: €'\"`%s\\"
+NEVER_SEEN = secrets.token_hex(12)
+SALT = f"a salt: €'\"`%s\\ {NEVER_SEEN}"
 PEOPLE, ORDERS, LETTERS, PLAIN = "leu`te %s", "bestellung", "brief'e", "unberührt"
 MAIL, NOTE, INNER, LAND = 'e-mail "%"', "no`te", "intern", "land"
 
@@ -71,6 +78,8 @@ class Route:
         self.new = f"to `{secrets.token_hex(3)}"
         scratch._databases.append(self.new)
         self.folder = folder
+        # Stands in all that the target must not see.
+        self.mark = secrets.token_hex(8)
         monkeypatch.setenv("FLOW_SALT", SALT)
         scratch.script(TABLES.strip(), self.database)
         self.fill()
@@ -81,8 +90,9 @@ class Route:
         for number in range(1, 400):
             text = ["ä€😀", "", "x'\\\t\n", "\\N"][number % 4]
             rows.append(
-                (number, f"P{number}\\{text}@x.y", None if number % 7 == 0 else f"Münz {number % 50}", text,
-                 f"i{number}", ["DE", "FR"][number % 2], secrets.token_bytes(20), number % 3 == 0, "secret" if number % 2 else None)
+                (number, f"P{number}\\{text}@{self.mark}", None if number % 7 == 0 else f"Münz {number % 50} {self.mark}",
+                 text + self.mark, self.mark[:8] + str(number), ["DE", "FR"][number % 2], secrets.token_bytes(20),
+                 number % 3 == 0, self.mark if number % 2 else None)
             )  # fmt: skip
         columns = f"(id, {quote_mysql(MAIL)}, name, {quote_mysql(NOTE)}, {INNER}, {LAND}, token, gone, phrase)"
         self.many(f"INSERT INTO {quote_mysql(PEOPLE)} {columns} VALUES".replace("%", "%%"), rows)
@@ -158,14 +168,18 @@ def token_of(text: str | bytes, length: int = 32) -> str:
 
 @pytest.mark.parametrize("driver", ["mysqlclient", "pymysql"])
 def test_rows_and_columns_arrive_filtered_renamed_and_masked_and_are_proven_so(
-    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, capfd: pytest.CaptureFixture[str]
+    scratch: Scratch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    said: dict[str, Callable[[], list[str]]],
+    driver: str,
 ) -> None:
     route = Route(scratch, tmp_path, monkeypatch, bulk={"driver": driver})
     scratch.script(CODE, route.database)
     migration = route.migration
     migration.catalog = read_catalog(scratch.source, [route.database])
     migration.mapping = route.read()
-    before = {role: heard(scratch, role) for role in ("source", "target")}
     migration.schema()
     loaded = migration.bulk()
     migration.warehouse()
@@ -188,28 +202,311 @@ def test_rows_and_columns_arrive_filtered_renamed_and_masked_and_are_proven_so(
     assert {row[0] for row in route.there(LETTERS, "mail")} <= {row[1] for row in wanted}
     assert {table.table: table.left_out for table in loaded.tables}[PEOPLE] == 133
     people = next(table for table in result.tables if table.table == PEOPLE and table.hop == "source-target")
-    assert people.columns["name"] == "tolerated" and people.columns["gone"] == "proven"
-    assert "133 rows left out by the filter" in people.why and "left out by the mapping: intern" in people.why
-    assert all(relation.verdict == "same" for relation in result.relations) and len(result.relations) == 2
-    # The salt is told to no server and stands in nothing that is kept.
-    for role, old in before.items():
-        said = heard(scratch, role)
-        assert len(said) > len(old)
-        assert not any(SALT[:20] in text for text in said)
+    assert people.columns["name"] == "tolerated"
+    assert people.columns["gone"] == "proven"
+    assert "133 rows left out by the filter; left out by the mapping: intern" in people.why
+    assert [relation.verdict for relation in result.relations] == ["same", "same"]
+    # The salt is told to no server, not even for a moment, and the hidden values not to the target.
+    for role in ("source", "target"):
+        assert len(said[role]()) > 100
+        assert not [text for text in said[role]() if NEVER_SEEN in text]
+    assert not [text for text in said["target"]() if route.mark in text]
+    home = Path(scratch.state["params"]).parent
+    assert [path.name for path in files_with(home, NEVER_SEEN)] == []
+    assert files_with(home / "source", route.mark)
+    assert [path.name for path in files_with(home / "target", route.mark)] == []
+    # Nor is it in what people read.
     shown = "".join(
         [str(loaded.asdict()), loaded._repr_html_(), str(result.asdict()), result._repr_html_(),
          repr(migration.mapping), migration.mapping._repr_html_(), str(migration.mapping.asdict()), *capfd.readouterr()]
     )  # fmt: skip
-    assert SALT[:20] not in shown and "FLOW_SALT" in shown
+    assert NEVER_SEEN not in shown
+    assert "FLOW_SALT" in shown
+    assert route.mark not in loaded._repr_html_() + result._repr_html_() + str(result.asdict())
 
 
-def heard(scratch: Scratch, role: str) -> list[str]:
-    """Every statement that a server keeps the text of: its general log, its history, its binary log."""
-    run = scratch.execute if role == "source" else scratch.execute_target_root
-    run("SET GLOBAL log_output = 'TABLE'")
-    run("SET GLOBAL general_log = ON")
-    found = [bytes(row[0]).decode("utf-8", "replace") for row in run("SELECT argument FROM mysql.general_log")]
-    for table in ("events_statements_history_long", "events_statements_history", "events_statements_summary_by_digest"):
-        column = "DIGEST_TEXT" if "digest" in table else "SQL_TEXT"
-        found += [str(row[0]) for row in run(f"SELECT {column} FROM performance_schema.{table}")]
-    return found
+@pytest.fixture
+def said(scratch: Scratch) -> Iterator[dict[str, Callable[[], list[str]]]]:
+    """What each server was told while its general log ran, and what its statement history holds."""
+    runs = {"source": scratch.execute, "target": scratch.execute_target_root}
+    for run in runs.values():
+        run("SET GLOBAL log_output = 'TABLE'")
+        run("TRUNCATE mysql.general_log")
+        run("SET GLOBAL general_log = ON")
+
+    def heard(run: Callable[..., list[tuple[Any, ...]]]) -> list[str]:
+        found = [bytes(row[0]).decode("utf-8", "replace") for row in run("SELECT argument FROM mysql.general_log")]
+        for table in ("events_statements_history_long", "events_statements_history", "prepared_statements_instances"):
+            found += [str(row[0]) for row in run(f"SELECT SQL_TEXT FROM performance_schema.{table}")]
+        return found
+
+    yield {role: partial(heard, run) for role, run in runs.items()}
+    for run in runs.values():
+        run("SET GLOBAL general_log = OFF")
+        run("SET GLOBAL log_output = 'FILE'")
+        run("TRUNCATE mysql.general_log")
+
+
+def files_with(folder: Path, text: str) -> list[Path]:
+    """The files below a folder that hold a text: tables, logs of all kinds, temporary files."""
+    words = [
+        "grep",
+        "--recursive",
+        "--files-with-matches",
+        "--fixed-strings",
+        "--binary-files=text",
+        "-s",
+        text,
+        str(folder),
+    ]
+    return [Path(line) for line in subprocess.run(words, capture_output=True, text=True).stdout.splitlines()]
+
+
+def test_code_and_parts_that_would_break_are_held_back_and_named(route: Route, scratch: Scratch) -> None:
+    scratch.script(CODE, route.database)
+    migration = route.migration
+    migration.catalog = read_catalog(scratch.source, [route.database])
+    migration.mapping = route.read()
+    planned = plan_schema(scratch.source, scratch.target, migration.catalog, migration.mapping, set())
+    held = {item.name: item.why for item in planned.left if item.why.startswith("held back")}
+    assert set(held) == {
+        mysql_path(route.new, name) for name in ("of_people", "on_view", "on_people", "by_text", "calls_it")
+    }
+    assert "which is held back" in held[mysql_path(route.new, "calls_it")]
+    parts = {item.name.rpartition(".")[2] for item in planned.left if item.kind in ("index", "check", "foreign key")}
+    assert parts == {"`intern_land`", "`inner_check`", "`mail_check`"}
+    migration.schema()
+    assert plan_schema(
+        scratch.source, scratch.target, migration.catalog, migration.mapping, migration.notes.objects
+    ).empty
+    found = compare_schema(scratch.source, scratch.target, migration.catalog, migration.mapping)
+    assert {item.verdict for item in found} == {"same", "tolerated"}
+    scratch.execute_target_root("INSERT INTO `bestellung` (id, gone, state) VALUES (1, 0, 'a')", route.new)
+    assert scratch.execute_target_root("SELECT id FROM of_orders", route.new) == []
+    # Something that changed on the target by itself still shows.
+    scratch.execute_target_root("ALTER TABLE `people``s` MODIFY country CHAR(3) NOT NULL", route.new)
+    found = compare_schema(scratch.source, scratch.target, migration.catalog, migration.mapping)
+    assert [item.name for item in found if item.verdict == "different" and item.kind == "column"] == [
+        mysql_path(route.new, "people`s", "country")
+    ]
+
+
+def test_a_column_that_is_renamed_holds_back_code_that_names_it_and_no_other(route: Route, scratch: Scratch) -> None:
+    scratch.script(CODE, route.database)
+    route.migration.catalog = read_catalog(scratch.source, [route.database])
+    tables = {PEOPLE: {}, ORDERS: {"columns": {"total": {"target": "sum"}}}, LETTERS: {}, PLAIN: {}}
+    mapping = route.read(tables, target={})
+    planned = plan_schema(scratch.source, scratch.target, route.migration.catalog, mapping, set())
+    held = {item.name for item in planned.left if item.why.startswith("held back")}
+    assert held == {mysql_path(route.database, "of_orders"), mysql_path(route.database, "on_orders")}
+
+
+@pytest.mark.parametrize("changed", ["token", "plain", "missing", "extra", "unmasked"])
+def test_a_difference_behind_masks_is_found_and_shows_no_hidden_value(
+    route: Route, scratch: Scratch, changed: str
+) -> None:
+    migration = route.migration
+    migration.mapping = route.read()
+    migration.schema()
+    migration.bulk()
+    statement = {
+        "token": "UPDATE `people``s` SET token = REVERSE(token) WHERE id = 5",
+        "plain": "UPDATE `people``s` SET gone = 1 WHERE id = 5",
+        "missing": f"DELETE FROM {quote_mysql(LETTERS)} LIMIT 1",
+        "extra": "INSERT INTO bestellung (id, gone, state) VALUES (9999, 0, 'a')",
+        "unmasked": "UPDATE `people``s` SET `no``te` = 'seen' WHERE id = 5",
+    }[changed]
+    scratch.execute_target_root(statement, route.new)
+    verdicts = [
+        table for item in migration.mapping.in_scope
+        for table in compare_table(
+            Servers(scratch.source, scratch.target, scratch.warehouse), migration.catalog.table[item.path], item,
+            migration.settings,
+        )
+        if table.hop == "source-target"
+    ]  # fmt: skip
+    (found,) = [table for table in verdicts if table.verdict != "same"]
+    assert (found.missing, found.extra, found.changed) == {
+        "missing": (1, 0, 0), "extra": (0, 1, 0)
+    }.get(changed, (0, 0, 1))  # fmt: skip
+    column = {"token": "token", "plain": "gone", "unmasked": NOTE}.get(changed)
+    assert [name for name, state in found.columns.items() if state == "different"] == ([column] if column else [])
+    assert route.mark not in str(found)
+
+
+def test_a_load_by_a_masked_key_goes_on_where_it_stopped_and_its_ledger_tells_no_key(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route(scratch, tmp_path, monkeypatch, bulk={"chunk_rows": 60, "workers": 2})
+    migration = route.migration
+    migration.mapping = route.read()
+    migration.schema()
+    whole = migration.bulk()
+    chunks = f"`_workbook`.`chunks_{migration.settings.environment}`"
+    kept = scratch.execute_target_root(f"SELECT bounds FROM {chunks}")
+    assert len(kept) > 6
+    assert "sealed" in str(kept)
+    assert route.mark not in str(kept)
+    rows = set(route.there(LETTERS))
+    # As if it had been cut off before the last chunks.
+    load_state = f"`_workbook`.`load_{migration.settings.environment}`"
+
+    def cut_off() -> None:
+        scratch.execute_target_root(f"UPDATE {load_state} SET state = 'loading'")
+        scratch.execute_target_root(
+            f"UPDATE {chunks} SET loaded_rows = NULL, loaded_at = NULL WHERE source_table = %s", values=(LETTERS,)
+        )
+        scratch.execute_target_root(f"DELETE FROM {quote_mysql(LETTERS)}", route.new)
+
+    cut_off()
+    again = migration.bulk()
+    assert again.resumed
+    assert again.rows == whole.rows
+    assert set(route.there(LETTERS)) == rows
+    cut_off()
+    monkeypatch.setenv("FLOW_SALT", "another salt of enough letters")
+    other = migration.bulk()
+    assert not other.resumed
+    assert "have changed" in other.why
+    assert len(route.there(LETTERS)) == len(rows)
+    assert not rows & set(route.there(LETTERS))
+
+
+def test_children_of_rows_that_a_filter_leaves_out_are_refused_before_anything_is_written(
+    route: Route, scratch: Scratch
+) -> None:
+    tables = route.tables()
+    del tables[ORDERS]["where"]
+    with pytest.raises(Refused, match=r"133 rows of .*`bestellung` by the foreign key 'who'"):
+        plan_schema(scratch.source, scratch.target, route.migration.catalog, route.read(tables), set())
+    # A child that the collation finds its parent for, and a mask does not.
+    scratch.execute(f"UPDATE {quote_mysql(LETTERS)} SET mail = UPPER(mail) WHERE no = 0 AND gone = 0", route.database)
+    with pytest.raises(Refused, match=r"266 rows of .* by the foreign key 'to whom'"):
+        plan_schema(scratch.source, scratch.target, route.migration.catalog, route.read(), set())
+
+
+def test_grants_follow_what_they_were_given_on_and_reach_nothing_else(route: Route, scratch: Scratch) -> None:
+    old, new = route.database, route.new
+    accounts = [scratch.account(f"'{name}_{secrets.token_hex(2)}'@'%'") for name in ("cols", "pattern", "taken")]
+    for account in accounts:
+        scratch.execute(f"CREATE USER {account} IDENTIFIED BY 'A password, 1'")
+    people, orders = (f"`{old}`.{quote_mysql(name)}" for name in (PEOPLE, ORDERS))
+    scratch.execute(f"GRANT SELECT (id, {LAND}, {INNER}), UPDATE ({quote_mysql(MAIL)}) ON {people} TO {accounts[0]}")
+    scratch.execute(f"GRANT INSERT ON {orders} TO {accounts[0]}")
+    wild = old[:-1].replace("_", r"\_") + "%"
+    scratch.execute(f"GRANT SELECT, EXECUTE ON `{wild}`.* TO {accounts[1]}")
+    # On the source this reaches nothing, and on the target it would reach everything.
+    scratch.execute(f"GRANT SELECT ON {quote_mysql(new)}.* TO {accounts[2]}")
+    scratch.execute(f"GRANT DELETE ON `{old}`.* TO {accounts[2]}")
+    migration = route.migration
+    migration.mapping = route.read()
+    migration.schema()
+    planned = plan_accounts(
+        scratch.source, scratch.target, migration.catalog, migration.mapping, migration.notes.objects
+    )
+    migration.accounts()
+    held = [
+        {str(row[0]) for row in scratch.execute_target_root(f"SHOW GRANTS FOR {account}") if "USAGE" not in row[0]}
+        for account in accounts
+    ]
+    there = quote_mysql(new)
+    assert {line.replace(" TO ", "|").partition("|")[0] for line in held[0]} == {
+        f"GRANT SELECT (`country`, `id`), UPDATE (`mail %`) ON {there}.`people``s`",
+        f"GRANT INSERT ON {there}.`bestellung`",
+    }
+    assert [line.partition(" TO ")[0].partition("GRANT ")[2].partition(" ON ")[0] for line in held[1]] == [
+        "SELECT, EXECUTE"
+    ]
+    assert [line.partition(" ON ")[0] for line in held[2]] == ["GRANT DELETE"]
+    assert any("excludes the column" in item.why for item in planned.left)
+    result = check_accounts(planned, scratch.target, migration.catalog, migration.mapping, migration.notes.objects)
+    own = [account.replace("'", "`") for account in accounts]
+    assert not [item for item in result.objects if item.verdict == "different" and any(a in item.name for a in own)]
+    assert not [effect for effect in result.effects if effect.gained and effect.account in accounts]
+
+
+def test_the_way_back_takes_the_renamed_database_away(route: Route, scratch: Scratch) -> None:
+    migration = route.migration
+    migration.mapping = route.read()
+    migration.schema()
+    migration.bulk()
+    # Back to the end of the schema phase, after the source has moved on.
+    scratch.execute(f"UPDATE {ORDERS} SET gone = 0", route.database)
+    undo([text for _, text in reversed(migration.notes.undo) if text.startswith("TRUNCATE")], scratch.target)
+    restore_hindrances(scratch.source, scratch.target, migration.catalog, migration.mapping, migration.notes.objects)
+    assert route.there("people`s") == []
+    undo([text for _, text in reversed(migration.notes.undo)], scratch.target)
+    known = {row[0] for row in scratch.execute_target_root("SHOW DATABASES")}
+    assert not known & {route.new, route.database}
+
+
+TOKEN = {"kind": "sha256", "salt": "env:FLOW_SALT"}
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("unknown column", {PEOPLE: {"columns": {"lend": {"exclude": True}}}}, r"does not have \(did you mean land"),
+    ("filter that does not parse", {PEOPLE: {"where": "gone ="}}, "the filter of .* cannot be read"),
+    ("filter with a subquery", {PEOPLE: {"where": "id IN (SELECT 1)"}}, "only the row itself"),
+    ("filter by the clock", {ORDERS: {"where": "made < NOW()"}}, r"calls NOW\(\)"),
+    ("number masked", {ORDERS: {"columns": {"person": {"mask": TOKEN}}}}, "int cannot hold"),
+    ("too short", {PEOPLE: {"columns": {LAND: {"mask": TOKEN}}}}, r"room for 2 digits.*probability of 1\.0e\+00: 18"),
+    ("too few digits", {PEOPLE: {"columns": {"name": {"mask": {**TOKEN, "length": 12}}}}}, r"probability of 1\.8e-03"),
+    ("computed from a mask", {PEOPLE: {"columns": {LAND: {"mask": {"kind": "constant", "value": "X"}}}}},
+     "'upper_land' is computed from 'land', which is masked"),
+    ("computed from nothing", {PEOPLE: {"columns": {LAND: {"exclude": True}}}}, "which is excluded: exclude it too"),
+    ("one end masked", {PEOPLE: {"columns": {MAIL: {"mask": TOKEN}}}}, "not masked alike"),
+    ("NULL where none may be", {PEOPLE: {"columns": {"gone": {"mask": {"kind": "null"}}}}}, "takes no NULL"),
+    ("constant in a unique key", {PEOPLE: {"columns": {MAIL: {"mask": {"kind": "constant", "value": "x"}}}}},
+     "'mails' would refuse"),
+    ("key excluded", {PEOPLE: {"columns": {"id": {"exclude": True}}}}, "part of the primary key"),
+    ("column names alike", {PEOPLE: {"columns": {"name": {"target": "GONE"}}}}, "are both"),
+    ("table names alike", {PEOPLE: {"target": {"name": "BeStellung"}}}, "which the table .* is called"),
+    ("name too long", {PEOPLE: {"target": {"name": "x" * 65}}}, "1 to 64 letters"),
+    ("exclude beside another", {PEOPLE: {"columns": {"name": {"exclude": True, "target": "x"}}}}, "does not stand alone"),
+    ("unknown kind", {PEOPLE: {"columns": {"name": {"mask": {"kind": "md5"}}}}}, "one of sha256, null, constant"),
+]  # fmt: skip
+
+
+def test_a_mapping_that_cannot_be_is_refused_on_reading_with_its_line(route: Route) -> None:
+    for what, tables, message in BAD:
+        with pytest.raises(UsageError, match=message) as caught:
+            route.read({**dict.fromkeys((PEOPLE, ORDERS, LETTERS, PLAIN), {}), **tables})
+        assert ", line " in caught.value.found, what
+        assert caught.value.exit_status == 2
+    for name in ("nowhere", route.database):
+        with pytest.raises(UsageError, match="becomes 'mysql'|does not have"):
+            route.read(target={"databases": {name: "mysql"}})
+
+
+def test_a_salt_that_is_written_out_missing_or_short_is_refused_and_not_repeated(
+    route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"mask": {"kind": "sha256", "salt": "pepper and salt, written out"}}
+    with pytest.raises(UsageError, match="no salt by reference") as caught:
+        route.read({PEOPLE: {"columns": {"name": plain}}})
+    assert "pepper" not in str(caught.value)
+    mapping = route.read()
+    item = mapping.tables[route.database, PEOPLE]
+    table = route.migration.catalog.table[item.path]
+    monkeypatch.setenv("FLOW_SALT", "pepper")
+    with pytest.raises(UsageError, match="fewer than 16 letters") as caught:
+        tokens_of(table, item, route.migration.settings)
+    assert "pepper" not in str(caught.value)
+    monkeypatch.delenv("FLOW_SALT")
+    with pytest.raises(UsageError, match="FLOW_SALT is not set"):
+        route.migration.mapping = mapping
+        route.migration.bulk()
+
+
+def test_filters_that_are_one_steady_condition_pass_and_others_do_not() -> None:
+    columns = ("id", "a b", "it's", "made", "j")
+    good = [
+        "id > 5", "`a b` LIKE '%;-- @ ? /*'", "made BETWEEN '2020-01-01' AND DATE_ADD('2020-01-01', INTERVAL 1 DAY)",
+        "j->>'$.a' = 1", "`it's` <=> 'x'", "NOT id", "id % 2 = 0", "LEFT(`a b`, 2) IN ('a', \"b\")", "ID IS NOT NULL",
+    ]  # fmt: skip
+    bad = [
+        "", "1 = 1", "id = 1; SELECT 2", "id = 1 -- x", "id = 1 # x", "id = 1 /*! OR 1 */", "id = 1) OR (id = 2",
+        "id = @x", "id = @@port", "id := 3", "id IN (SELECT 1)", "EXISTS (SELECT 1)", "COUNT(id) > 1", "RAND() < id",
+        "SLEEP(id)", "`sleep`(id)", "mine(id)", "db.mine(id)", "made > CURRENT_DATE", "USER() = `a b`", "other = 1",
+        "t.id = 1", "id = ?", "id, 1", "id AS x", "SELECT id",
+    ]  # fmt: skip
+    assert [text for text in good if why_refused(text, columns) is not None] == []
+    assert [text for text in bad if why_refused(text, columns) is None] == []
