@@ -6,7 +6,7 @@ name in full, so there a database may have another name.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from workbook.catalog import Catalog, Column, Table
@@ -39,7 +39,7 @@ def carried(source: Definitions, mapping: MappingInForce) -> Definitions:
         texts[paths[path]] = definition.create(paths[path][0])
         changes[paths[path]] = words
     catalog = _catalog(source.catalog, flows, mapping)
-    _refuse_bare_parents(catalog)
+    _refuse_bare_parents(catalog, {paths[path] for path, flow in flows.items() if flow.excluded})
     named = lambda path: (mapping.target_database(path[0]), path[1])  # noqa: E731
     code = tuple(
         replace(
@@ -229,13 +229,15 @@ def _expressions(table: Table, flow: Flow) -> tuple[Column, ...]:
     )
 
 
-def _refuse_bare_parents(catalog: Catalog) -> None:
+def _refuse_bare_parents(catalog: Catalog, changed: Collection[TablePath]) -> None:
     """Raise Refused where a foreign key points at columns whose index went with an excluded column."""
     for table in catalog.tables:
         for key in table.foreign_keys:
             parent = catalog.table.get((key.parent_database, key.parent_table))
-            if parent is not None and not any(
-                index.columns[: len(key.columns)] == key.parent_columns for index in parent.indexes
+            if (
+                parent is not None
+                and parent.path in changed
+                and not any(index.columns[: len(key.columns)] == key.parent_columns for index in parent.indexes)
             ):
                 raise Refused(
                     f"The foreign key {mysql_path(*table.path, key.name)} points at {mysql_path(*parent.path)}, whose index"

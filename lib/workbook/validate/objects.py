@@ -58,14 +58,16 @@ def compare_relations(
         table = kept_table(catalog.table[item.path], item.flow)
         for key in table.foreign_keys:
             parent = catalog.table.get((key.parent_database, key.parent_table))
-            if parent is not None and parent.path in in_scope and not _lost(mapping.tables[parent.path], key):
+            if parent is not None and parent.path in in_scope and not _lost(item, mapping.tables[parent.path], key):
                 found.append(_relation(source, target, warehouse, table, parent, key, mapping, settings))
     return found
 
 
-def _lost(parent: TableMap, key: ForeignKey) -> bool:
-    """Whether the mapping excludes what a foreign key points at: then it is not on the target."""
-    return bool(set(parent.flow.excluded) & set(key.parent_columns))
+def _lost(child: TableMap, parent: TableMap, key: ForeignKey) -> bool:
+    """Whether the mapping leaves nothing of a foreign key to compare: its parent's end is excluded, or the child's is
+    masked with NULL."""
+    emptied = {name for name, mask in child.flow.masks if mask.kind == "null"}
+    return bool(set(parent.flow.excluded) & set(key.parent_columns) or emptied & set(key.columns))
 
 
 def _relation(
