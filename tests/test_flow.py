@@ -436,6 +436,65 @@ def test_the_way_back_takes_the_renamed_database_away(route: Route, scratch: Scr
     assert not known & {route.new, route.database}
 
 
+KINDS = """
+CREATE TABLE kinds (a CHAR(40) CHARACTER SET latin1, b VARCHAR(40) CHARACTER SET utf16, c TINYTEXT, d TEXT, e MEDIUMTEXT,
+  f LONGTEXT CHARACTER SET gbk, g BINARY(16), h VARBINARY(64), i TINYBLOB, j BLOB, k MEDIUMBLOB, l LONGBLOB,
+  m VARCHAR(40) CHARACTER SET latin1, n INT, boss INT, UNIQUE KEY n (n), KEY boss (boss),
+  CONSTRAINT above FOREIGN KEY (boss) REFERENCES kinds (n));
+CREATE TABLE one (id INT PRIMARY KEY, v INT);
+CREATE TABLE two (id INT PRIMARY KEY, w INT)
+"""
+
+
+def test_every_type_that_can_be_masked_holds_the_token_of_its_text_or_bytes(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOW_SALT", SALT)
+    database = scratch.database()
+    scratch.script(KINDS.strip(), database)
+    columns, value = "abcdefghijklm", "Zü\t \\ müde"
+    raw = [value.encode() if name in "ghijkl" else value for name in columns]
+    raw[6] = bytes(range(16))
+    places = ", ".join(["%s"] * 15)
+    for number, values in enumerate((raw, [None] * 13, [b"" if isinstance(item, bytes) else "" for item in raw])):
+        scratch.execute(f"INSERT INTO kinds VALUES ({places})", database, [*values, number, 0 if number == 2 else None])
+    scratch.execute("INSERT INTO one VALUES (1, 10)", database)
+    scratch.execute("INSERT INTO two VALUES (2, 20)", database)
+    migration = Migration.of(scratch, [database])
+    token = {"kind": "sha256", "salt": "env:FLOW_SALT"}
+    rules = {"to_utf8mb4": ["latin1"]}
+    tables = {
+        "kinds": {
+            "target": rules,
+            "where": "n < 5",
+            "columns": {name: {"mask": token} for name in columns if name != "b"} | {"b": {"mask": {"kind": "null"}}},
+        },
+        # Two tables that swap their names.
+        "one": {"target": {"name": "two"}},
+        "two": {"target": {"name": "one"}},
+    }
+    path = tmp_path / "mapping.yaml"
+    content = {"version": 1, "segments": {"all": {"scope": "in", "tables": {database: tables}}}}
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+    migration.mapping = load_mapping(path, migration.catalog, True)
+    migration.schema()
+    migration.bulk()
+    rows = scratch.execute_target_root("SELECT * FROM kinds ORDER BY n", database)
+    empty = scratch.execute("SELECT g FROM kinds WHERE n = 2", database)[0][0]
+    for row, values in ((rows[0], raw), (rows[2], ["" if isinstance(item, str) else b"" for item in raw])):
+        for name, found, given in zip(columns, row, values, strict=False):
+            given = empty if name == "g" and not given else given
+            whole = token_of(given, 32)
+            wanted = bytes.fromhex(whole) if name in "ghijkl" else whole
+            assert found == (None if name == "b" else wanted), name
+    assert rows[1][:13] == (None,) * 13
+    assert scratch.execute_target_root("SELECT id, v FROM two", database) == [(1, 10)]
+    assert scratch.execute_target_root("SELECT id, w FROM one", database) == [(2, 20)]
+    migration.warehouse()
+    result = migration.validate()
+    assert result.verdict == "same", result.findings
+
+
 TOKEN = {"kind": "sha256", "salt": "env:FLOW_SALT"}
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("unknown column", {PEOPLE: {"columns": {"lend": {"exclude": True}}}}, r"does not have \(did you mean land"),

@@ -107,16 +107,12 @@ class BulkResult:
                     "database": "Database",
                     "table": "Table",
                     "rows": "Rows loaded",
+                    **({"left_out": "Left out by filter"} if any(t.left_out is not None for t in self.tables) else {}),
                     "resumed_rows": "Rows kept from before",
                     "chunks": "Chunks",
                     "size": "Sent",
                     "seconds": "Seconds",
-                }
-                | (
-                    {"left_out": "Rows left out by the filter"}
-                    if any(t.left_out is not None for t in self.tables)
-                    else {}
-                ),
+                },
                 caption="Tables, most rows first",
             ),
             faces.table(

@@ -35,13 +35,13 @@ def _carried(item: Code, source: Definitions, flows: Mapping[TablePath, Flow], d
         why = _why(item, path, flow, named)
         if why:
             return replace(item, held=why)
+    if item.kind == "view":
+        moved = _moved(item.statement, databases, source)
+        if moved is None:
+            return replace(item, held="it names a database that has another name on the target as something else too")
+        return replace(item, statement=moved)
     for old, new in databases.items():
-        if item.kind == "view":
-            text = _moved(item.statement, old, new, source)
-            if text is None:
-                return replace(item, held=f"it names {old!r}, which is {new!r} on the target, as something else too")
-            item = replace(item, statement=text)
-        elif old.lower() in named:
+        if old.lower() in named:
             return replace(item, held=f"it names the database {old!r}, which is {new!r} on the target")
     return item
 
@@ -94,25 +94,25 @@ def names_in(item: Code) -> set[str]:
     return found
 
 
-def _moved(statement: str, old: str, new: str, source: Definitions) -> str | None:
-    """The text of a view with a database's new name; None where that name may mean something else as well.
+def _moved(statement: str, databases: Mapping[str, str], source: Definitions) -> str | None:
+    """The text of a view with the new names of databases; None where an old one may mean something else as well.
 
     The server prints names of relations and functions with their database before them, and dots in no other way but
     behind an alias.
     """
+    if not databases:
+        return statement
     known = {table.path for table in source.catalog.tables} | {view.path for view in source.catalog.views}
     known |= {(routine.database, routine.name) for routine in source.catalog.routines}
     tokens: list[Token] = list(tokens_of(statement))
     places = [place for place, token in enumerate(tokens) if token.kind not in ("space", "comment")]
     for number, place in enumerate(places):
         token = tokens[place]
-        if token.kind != "name" or token.identifier != old:
-            continue
-        before = tokens[places[number - 1]].text if number else ""
-        if before == ".":
+        old = token.identifier
+        if token.kind != "name" or old not in databases or (number and tokens[places[number - 1]].text == "."):
             continue
         following = [tokens[other] for other in places[number + 1 : number + 3]]
         if len(following) < 2 or following[0].text != "." or (old, following[1].identifier) not in known:
             return None
-        tokens[place] = replace(token, text=quote_mysql(new))
+        tokens[place] = replace(token, text=quote_mysql(databases[old]))
     return text_of(tokens)
