@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook import faces
+from workbook.accounts.carried import carried
 from workbook.accounts.compare import compare
 from workbook.accounts.effective import Effect, effects
 from workbook.accounts.expected import Target, stays
@@ -98,7 +99,7 @@ def plan_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> AccountsPlan:
     """The plan from the servers as they are. Raises TerminalError where the source's accounts may not be read."""
-    accounts = read_accounts(source)
+    accounts = carried(read_accounts(source), catalog, mapping)
     return plan(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
@@ -123,7 +124,7 @@ def compare_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> tuple[ObjectDifference, ...]:
     """Every account and privilege compared between the servers as they are."""
-    accounts = read_accounts(source)
+    accounts = carried(read_accounts(source), catalog, mapping)
     return compare(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
@@ -132,7 +133,7 @@ def read_target(server: Server, source: Accounts, catalog: Catalog, mapping: Map
     accounts = read_accounts(server, {account.key for account in source.accounts})
     scope = scope_of(catalog, [table.path for table in mapping.in_scope])
     present = {row["name"] for row in server.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
-    databases = tuple(name for name in scope.databases if name in present)
+    databases = tuple(name for name in map(mapping.target_database, scope.databases) if name in present)
     there = read_catalog(server, databases)
     target = Target(accounts, databases, relations_of(there), routines_of(there), frozenset())
     moving = frozenset(

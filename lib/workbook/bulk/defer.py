@@ -49,7 +49,7 @@ def defer_hindrances(
 
     Raises Refused where the schema phase has not made all tables.
     """
-    planned = plan_schema(source, target, catalog, mapping, owned, landing.databases)
+    planned = plan_schema(source, target, catalog, mapping, owned, aside=landing.databases)
     missing = [step for step in planned.steps if step.kind in ("database", "table")]
     if missing:
         raise Refused(
@@ -57,7 +57,7 @@ def defer_hindrances(
             "There is nowhere to load their rows.",
             "Run the phase schema first, then this one again.",
         )
-    deferred = plan_deferral(planned, target, [landing.path(table.path) for table in mapping.in_scope])
+    deferred = plan_deferral(planned, target, [landing.path(table.target_path) for table in mapping.in_scope])
     if deferred.steps:
         apply(deferred, target, Unjournaled())
         planned = plan_again(planned, target, owned)
@@ -121,7 +121,8 @@ def restore_hindrances(source: Server, target: Server, catalog: Catalog, mapping
 
     Raises Refused where something is still missing then.
     """
-    _restore(plan_schema(source, target, catalog, mapping, owned), target, owned)
+    # The way back must not depend on rows of the source.
+    _restore(plan_schema(source, target, catalog, mapping, owned, rows=False), target, owned)
 
 
 def _restore(planned: SchemaPlan, target: Server, owned: set[str]) -> None:

@@ -10,7 +10,7 @@ def _nobody() -> None:
 
 @dataclass(frozen=True)
 class Landing:
-    """`databases` gives the database on the target by that of the source, where it is another one.
+    """`databases` gives the database where rows land by the one where they are read, both of the target.
 
     `witness` is called at the moment of the snapshot, beside the workers' own transactions; it may be called again.
     """
@@ -24,7 +24,7 @@ class Landing:
         return bool(self.databases)
 
     def path(self, path: tuple[str, str]) -> tuple[str, str]:
-        """The table on the target that takes the rows of `path`."""
+        """The table that takes the rows of the target's table `path`."""
         return self.databases.get(path[0], path[0]), path[1]
 
     def ledger(self, environment: str) -> str:

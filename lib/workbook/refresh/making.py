@@ -13,7 +13,7 @@ from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.params import Settings
 from workbook.plan import Journal, apply
 from workbook.refresh.copies import NEW, Copies, Copy, Path, aside_name, databases_among, tables_of
-from workbook.schema import Definitions, SchemaPlan, plan, plan_schema, read_source, read_target
+from workbook.schema import Definitions, SchemaPlan, plan, plan_schema, read_target, read_wanted
 from workbook.schema.planning import object_name, refuse_taken
 from workbook.servers import Server
 
@@ -24,7 +24,7 @@ _ROOM = 1.1
 
 @dataclass(frozen=True)
 class Live:
-    """What is read now: the source's definitions, and the target's own of the same databases."""
+    """What is read now: the definitions that are wanted, and the target's own of the same databases."""
 
     wanted: Definitions
     there: Definitions
@@ -43,19 +43,20 @@ class Live:
 def read_live(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> tuple[Live, tuple[Path, ...]]:
-    """What is read now, and the tables of ours that the source no longer has.
+    """What is read now, and the tables of ours that no table of the source goes to any more.
 
     Raises Refused, before anything is written, where the target holds what is not ours or was changed there.
     """
-    wanted = read_source(source, catalog, mapping)
+    wanted = read_wanted(source, catalog, mapping)
     there = read_target(target, wanted)
     refuse_taken(wanted, there, owned)
     live = Live(wanted, there)
     _ = live.code_plan
+    ends = {item.target_path for item in mapping.tables.values()}
     gone = tuple(
         table.path
         for table in there.catalog.tables
-        if table.path not in catalog.table and object_name("table", *table.path) in owned
+        if table.path not in ends and object_name("table", *table.path) in owned
     )
     # The definitions of what is in scope only; those that are gone are read with them.
     scope = replace(wanted.scope, tables=(*wanted.scope.tables, *gone))
@@ -76,7 +77,7 @@ def make_aside(
 
     What such a run left is taken up where it fits to what the source defines now, and made anew otherwise.
     """
-    databases = {item.database: aside_name(item.database, NEW) for item in mapping.in_scope}
+    databases = {item.target_path[0]: aside_name(item.target_path[0], NEW) for item in mapping.in_scope}
     copy = Copy(NEW, "making", databases)
     before = next((item for item in copies.all() if item.mark == NEW), None)
     if before is not None and not _fits(source, target, catalog, mapping, copy, before):
@@ -88,7 +89,7 @@ def make_aside(
         if name not in databases_among(target, [name]) and before is not None:
             forget_load(target, copy, settings)
     copies.claim(copy, journal)
-    planned = plan_schema(source, target, catalog, mapping, owned_aside(target, copy), databases)
+    planned = plan_schema(source, target, catalog, mapping, owned_aside(target, copy), aside=databases)
     apply(planned, target, Unjournaled())
     return copy
 
@@ -114,7 +115,7 @@ def refuse_full_disk(target: Server, catalog: Catalog, mapping: Mapping, setting
     )
     if settings.bulk.target_disk_gb is None:
         return need
-    new = [aside_name(name, NEW) for name in {item.database for item in mapping.in_scope}]
+    new = [aside_name(name, NEW) for name in {item.target_path[0] for item in mapping.in_scope}]
     with target.session() as session:
         session.execute("SET SESSION information_schema_stats_expiry = 0")
         listed = ", ".join(mysql_string(name) for name in new)
@@ -139,11 +140,12 @@ def _fits(source: Server, target: Server, catalog: Catalog, mapping: Mapping, co
     if dict(copy.databases) != dict(before.databases):
         return False
     names = sorted(set(copy.databases.values()))
-    wanted = {(copy.databases[item.database], item.name) for item in mapping.in_scope}
+    ends = [item.target_path for item in mapping.in_scope]
+    wanted = {(copy.databases[database], name) for database, name in ends}
     if not tables_of(target, names) <= wanted:
         return False
     try:
-        plan_schema(source, target, catalog, mapping, owned_aside(target, copy), copy.databases)
+        plan_schema(source, target, catalog, mapping, owned_aside(target, copy), False, copy.databases)
     except Refused:
         return False
     return True

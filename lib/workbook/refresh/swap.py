@@ -12,7 +12,7 @@ from workbook.names import mysql_path, mysql_string
 from workbook.plan import Journal, Step, carry_out
 from workbook.refresh.copies import POST, Copies, Copy, Path, post_database, tables_of
 from workbook.refresh.gate import Passage, pass_through
-from workbook.schema import read_source
+from workbook.schema import read_wanted
 from workbook.schema.code import adapted_code
 from workbook.schema.definitions import Definitions
 from workbook.servers import Server
@@ -82,11 +82,13 @@ def restore(target: Server, steps: Sequence[Step], patience: float) -> None:
 
 
 def restore_triggers(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> None:
-    """Bring back the source's triggers that are missing on tables of the target."""
-    wanted = read_source(source, catalog, mapping)
+    """Bring back the triggers that are missing on tables of the target."""
+    wanted = read_wanted(source, catalog, mapping)
     there = tables_of(target, wanted.scope.databases)
     account = str(target.scalar("SELECT CURRENT_USER()"))
-    steps = triggers_of(replace(wanted, account=account), [path for path in wanted.tables if path in there])
+    code = tuple(item for item in wanted.code if not item.held and not item.refused)
+    made = replace(wanted, account=account, code=code)
+    steps = triggers_of(made, [path for path in wanted.tables if path in there])
     restore(target, [step for step in steps if _missing(target, step)], _SOON_SECONDS)
 
 

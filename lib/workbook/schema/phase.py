@@ -12,6 +12,7 @@ from workbook.errors import Refused
 from workbook.mapping.objects import Mapping
 from workbook.mapping.target import UNCHANGED
 from workbook.plan import Applied, Journal, Plan, apply
+from workbook.schema.carried import carried
 from workbook.schema.choices import moved_collation
 from workbook.schema.collisions import refuse_collisions
 from workbook.schema.compare import ObjectDifference, compare
@@ -21,6 +22,7 @@ from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
 from workbook.schema.relocated import relocated
+from workbook.schema.rows import refuse_rows
 from workbook.schema.wanted import MAPPING
 from workbook.servers import Server
 
@@ -96,7 +98,7 @@ class SchemaResult:
 
 
 def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
-    """The source's definitions of all that the mapping has in scope.
+    """The source's definitions of all that the mapping has in scope, in the source's names.
 
     Raises Refused where the login lacks a privilege without which objects are hidden from it.
     """
@@ -104,6 +106,12 @@ def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitio
     with source.session() as session:
         refuse_hidden(session, scope.databases)
     return with_choices(read_definitions(source, catalog, scope), mapping)
+
+
+def read_wanted(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
+    """The source's definitions as the mapping carries them over, in the target's names. Raises Refused as `carried` and
+    `read_source` do."""
+    return carried(read_source(source, catalog, mapping), mapping)
 
 
 def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
@@ -128,22 +136,26 @@ def plan_schema(
     catalog: Catalog,
     mapping: Mapping,
     owned: Collection[str],
-    databases: ReadOnly[str, str] | None = None,
+    rows: bool = True,
+    aside: ReadOnly[str, str] | None = None,
 ) -> SchemaPlan:
-    """The plan from the servers as they are; with other names for `databases`, of the tables alone, in those.
+    """The plan from the servers as they are; of the tables alone, in the databases `aside`, where that gives them by
+    those of the target.
 
-    Raises Refused where the target holds what is not ours.
+    Raises Refused where the target holds what is not ours, and where `rows` of the source would not fit together after
+    what the mapping does to them.
     """
-    definitions = read_source(source, catalog, mapping)
-    aside = databases or {}
-    wanted = relocated(definitions, aside) if aside else definitions
-    there = read_target(target, wanted)
-    planned = plan(wanted, there, owned)
-    refuse_collisions(
-        source,
-        definitions,
-        [path for path in definitions.tables if (aside.get(path[0], path[0]), path[1]) not in there.tables],
-    )
+    here = read_source(source, catalog, mapping)
+    definitions = carried(here, mapping)
+    if aside:
+        definitions = relocated(definitions, aside)
+    there = read_target(target, definitions)
+    planned = plan(definitions, there, owned)
+    if rows:
+        ends = {path: mapping.tables[path].target_path for path in here.tables}
+        new = [path for path, (base, name) in ends.items() if ((aside or {}).get(base, base), name) not in there.tables]
+        refuse_collisions(source, here, new)
+        refuse_rows(source, catalog, mapping)
     return planned
 
 
@@ -170,7 +182,7 @@ def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) ->
 
 def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> tuple[ObjectDifference, ...]:
     """Every object in scope compared between the servers as they are."""
-    definitions = read_source(source, catalog, mapping)
+    definitions = read_wanted(source, catalog, mapping)
     return compare(definitions, read_target(target, definitions))
 
 

@@ -43,6 +43,7 @@ def relocated(definitions: Definitions, databases: Mapping[str, str]) -> Definit
         changes={there(path): changes for path, changes in definitions.changes.items()},
         left=(),
         choices={there(path): rules for path, rules in definitions.choices.items()},
+        carried={there(path): words for path, words in definitions.carried.items()},
     )
 
 

@@ -7,14 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from workbook.bulk.chunks import cut
+from workbook.bulk.salts import tokens_of
 from workbook.catalog import Catalog, Table
 from workbook.mapping import Mapping, TableMap
+from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
 from workbook.validate.content import CHUNK_ROWS, looked_at
-from workbook.validate.encoding import fields
+from workbook.validate.encoding import fields, on_target
+from workbook.validate.masked import has_tokens, masked_rows, masked_side
 from workbook.validate.result import TableVerdict
 from workbook.validate.sums import bucket_count, differing, mysql_side
 
@@ -70,7 +73,8 @@ def compare_aside(
     settings: Settings,
     place: Callable[[Path], Path],
 ) -> tuple[TableVerdict, ...]:
-    """The verdict of every table in scope: each value of each row, hashed in the snapshot and at its `place`.
+    """The verdict of every table in scope: each value of each row, hashed in the snapshot with its filter
+    and masks, and at the `place` of its table on the target.
 
     Raises TransientError where a witness lost its connection: its picture of the source is gone.
     """
@@ -83,7 +87,7 @@ def compare_aside(
 
         def prove(item: TableMap) -> TableVerdict:
             with witnesses.one() as source, target.session() as session:
-                return _compared(source, session, catalog.table[item.path], item, place(item.path), settings)
+                return _compared(source, session, catalog.table[item.path], item, place(item.target_path), settings)
 
         futures = [(item, pool.submit(prove, item)) for item in items]
         verdicts = []
@@ -94,18 +98,26 @@ def compare_aside(
 
 
 def _compared(
-    source: Session, target: Session, table: Table, mapped: TableMap, place: Path, settings: Settings
+    source: Session, target: Session, whole: Table, mapped: TableMap, place: Path, settings: Settings
 ) -> TableVerdict:
-    columns = fields(table, mapped)
-    buckets = bucket_count(table.rows_estimate)
+    flow = mapped.flow
+    # The key that names a row is one that the target has too.
+    table = kept_table(whole, flow)
+    columns = fields(table, mapped, tokens_of(table, mapped, settings))
+    columns_there = on_target(columns, flow)
+    buckets, only = bucket_count(table.rows_estimate), flow.where or ""
     # Where the key may be ordered otherwise on the other side, each side is cut in its own order.
-    own_order = source.flavour == "mariadb" or any(
-        mapped.target.moves(table.column[name].charset) for name in table.key
+    own_order = (
+        source.flavour == "mariadb"
+        or flow != DIRECT
+        or any(mapped.target.moves(table.column[name].charset) for name in table.key)
     )
-    there = replace(table, database=place[0], name=place[1])
-    chunks = cut(source, table, CHUNK_ROWS)
-    one = mysql_side(source, table.path, columns, buckets, chunks)
-    other = mysql_side(target, place, columns, buckets, cut(target, there, CHUNK_ROWS) if own_order else chunks)
+    there = replace(carried_table(whole, flow), database=place[0], name=place[1])
+    chunks = cut(source, whole, CHUNK_ROWS)
+    side, rows = (masked_side, masked_rows) if has_tokens(columns) else (mysql_side, rowwise.mysql_rows)
+    one = side(source, table.path, columns, buckets, chunks, only)
+    chunks_there = cut(target, there, CHUNK_ROWS) if own_order else chunks
+    other = mysql_side(target, place, columns_there, buckets, chunks_there)
     verdict = TableVerdict(
         table.database, table.name, _HOP, "same", one.rows, other.rows, {item.name: "proven" for item in columns}
     )
@@ -116,8 +128,8 @@ def _compared(
     located = rowwise.compare(
         [item.name for item in columns],
         table.key,
-        rowwise.mysql_rows(source, table.path, columns, buckets, looked, "exact"),
-        rowwise.mysql_rows(target, place, columns, buckets, looked, "exact"),
+        rows(source, table.path, columns, buckets, looked, "exact", only),
+        rowwise.mysql_rows(target, place, columns_there, buckets, looked, "exact"),
         settings.validate_.samples,
     )
     return replace(
