@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
 from conftest import Scratch
+from test_flow import CODE, LETTERS, ORDERS, PEOPLE, Route
 from workbook import params
 from workbook.catalog import read_catalog
 from workbook.errors import Refused, TransientError, UsageError, VerdictFailed
@@ -26,7 +28,7 @@ from workbook.phases.context import Phase
 from workbook.phases.fingerprint import differences, target_fingerprint
 from workbook.phases.previous import to_previous_copy
 from workbook.phases.rollback import rollback
-from workbook.refresh import load_or_refresh
+from workbook.refresh import load_or_refresh, run
 from workbook.refresh.copies import aside_name, post_database
 from workbook.refresh.gate import ranked
 from workbook.refresh.result import RefreshResult
@@ -341,26 +343,87 @@ def test_nights_that_are_killed_leave_a_whole_copy_and_the_next_goes_on(nights: 
     assert generations(nights) == {4}
 
 
+def damage_behind_the_load(patch: pytest.MonkeyPatch, scratch: Scratch, statement: str, database: str) -> None:
+    """Run a statement on the new copy of a database as soon as its rows have arrived."""
+    load = run.load
+
+    def load_and_damage(*arguments: Any) -> Any:
+        loaded = load(*arguments)
+        scratch.execute_target_root(statement, aside_name(database, "new"))
+        return loaded
+
+    patch.setattr(run, "load", load_and_damage)
+
+
+def test_a_copy_that_is_filtered_renamed_and_masked_on_the_way_is_proven_so_and_swapped_in(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route(scratch, tmp_path, monkeypatch, bulk={"mode": "refresh", "swap_patience_s": 120})
+    scratch.script(CODE, route.database)
+    migration = route.migration
+    migration.schema()
+
+    def night(tables: dict[str, Any] | None = None) -> RefreshResult:
+        migration.catalog = read_catalog(scratch.source, [route.database])
+        migration.mapping = route.read(tables)
+        made = load_or_refresh(
+            scratch.source,
+            scratch.target,
+            migration.catalog,
+            migration.mapping,
+            migration.settings,
+            migration.notes,
+            migration.notes.objects,
+        )
+        assert isinstance(made, RefreshResult)
+        return made
+
+    def shown_triggers() -> set[str]:
+        return {row[0] for row in scratch.execute_target_root(f"SHOW TRIGGERS FROM {quote_mysql(route.new)}")}
+
+    first = night()
+    assert first.verdict == "ok"
+    people = next(table for table in first.proof if table.table == PEOPLE)
+    assert (people.verdict, people.rows_target, people.columns["name"]) == ("same", 266, "tolerated")
+    # Another night: rows leave by the filter and others come by it, hidden and shown values change.
+    scratch.execute(f"UPDATE {quote_mysql(LETTERS)} SET gone = 1 WHERE mail LIKE 'P1%'", route.database)
+    scratch.execute(f"UPDATE {ORDERS} SET gone = id MOD 3 < 2", route.database)
+    scratch.execute(f"UPDATE {quote_mysql(PEOPLE)} SET name = CONCAT('neu ', id) WHERE id < 9", route.database)
+    before = route.there("people`s", "id, name")
+    with monkeypatch.context() as patch:
+        damage_behind_the_load(patch, scratch, "UPDATE `people``s` SET name = 'f' WHERE id = 4", route.new)
+        wrong = {table.table: table for table in night().proof if table.verdict != "same"}
+    assert [(table.changed, table.columns["name"]) for table in wrong.values()] == [(1, "different")]
+    assert route.there("people`s", "id, name") == before
+    # A name that the mapping changes since then: the table of the old name goes with the copy before.
+    tables = route.tables()
+    tables[PEOPLE]["target"] = {"name": "persons"}
+    tables[ORDERS]["columns"] = {"total": {"target": "sum `%"}}
+    with pytest.raises(Refused, match=r"`of_orders` is on the target.*names the column 'total'"):
+        night(tables)
+    scratch.execute_target_root("DROP VIEW of_orders", route.new)
+    assert shown_triggers() == {"on_orders"}
+    third = night(tables)
+    assert third.verdict == "ok"
+    assert (third.appeared, third.vanished) == ([(route.new, "persons")], [(route.new, "people`s")])
+    assert third.changed == ((route.new, ORDERS), (route.new, LETTERS))
+    assert len(route.there(ORDERS, "`sum ``%`")) == 140
+    migration.warehouse()
+    result = migration.validate()
+    assert result.verdict == "same", [*result.findings]
+    assert shown_triggers() == set()
+
+
 def test_a_copy_that_is_not_the_sources_picture_is_not_swapped_in(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nights.night()
     nights.age()
-    from workbook.refresh import run
-
-    load = run.load
-
-    def load_and_lose(*arguments: Any) -> Any:
-        loaded = load(*arguments)
-        nights.scratch.execute_target_root("DELETE FROM parts WHERE id = 3", aside_name(HOSTILE, "new"))
-        return loaded
-
-    monkeypatch.setattr(run, "load", load_and_lose)
-    with pytest.raises(VerdictFailed, match="different"):
-        nights.night()
+    with monkeypatch.context() as patch:
+        damage_behind_the_load(patch, nights.scratch, "DELETE FROM parts WHERE id = 3", HOSTILE)
+        with pytest.raises(VerdictFailed, match="different"):
+            nights.night()
     assert generations(nights) == {1}
-    monkeypatch.undo()
-    monkeypatch.setenv("WORKBOOK_REPORTS", str(nights.scratch.folder / "reports"))
     assert nights.night().verdict == "ok"
     assert generations(nights) == {2}
 

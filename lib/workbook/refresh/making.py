@@ -31,7 +31,17 @@ class Live:
 
     @property
     def code_plan(self) -> SchemaPlan:
-        """The plan of all but the tables, which come in by the swap. Raises Refused for code that was changed."""
+        """The plan of all but the tables, which come in by the swap. Raises Refused for code that was changed, and for
+        what would stand on tables or columns that are no more."""
+        held = {item.key: item.held for item in self.wanted.code if item.held and item.kind != "trigger"}
+        broken = next((item for item in self.there.code if item.key in held), None)
+        if broken is not None:
+            raise Refused(
+                f"The {broken.kind} {mysql_path(broken.database, broken.name)} is on the target, and the mapping holds it"
+                f" back since: {held[broken.key]}.",
+                "It would be left standing on what the swap takes away.",
+                f"Drop it on the target (DROP {broken.kind.upper()}), or take the mapping's change back; then run again.",
+            )
         code = tuple(item for item in self.there.code if item.kind != "trigger")
         catalog = replace(self.there.catalog, tables=(), triggers=())
         bare = replace(self.there, tables={}, code=code, catalog=catalog)

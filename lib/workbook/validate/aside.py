@@ -118,9 +118,9 @@ def _compared(
     one = side(source, table.path, columns, buckets, chunks, only)
     chunks_there = cut(target, there, CHUNK_ROWS) if own_order else chunks
     other = mysql_side(target, place, columns_there, buckets, chunks_there)
-    verdict = TableVerdict(
-        table.database, table.name, _HOP, "same", one.rows, other.rows, {item.name: "proven" for item in columns}
-    )
+    masked = dict(flow.masks)
+    states = {item.name: "tolerated" if item.name in masked else "proven" for item in columns}
+    verdict = TableVerdict(table.database, table.name, _HOP, "same", one.rows, other.rows, states)
     chosen = differing(one.buckets["exact"], other.buckets["exact"])
     if not chosen:
         return replace(verdict, similarity=1.0)
