@@ -28,7 +28,8 @@ from workbook.phases.context import Phase
 from workbook.phases.fingerprint import differences, target_fingerprint
 from workbook.phases.previous import to_previous_copy
 from workbook.phases.rollback import rollback
-from workbook.refresh import load_or_refresh, run
+from workbook.refresh import load_or_refresh
+from workbook.refresh import run as refreshing
 from workbook.refresh.copies import aside_name, post_database
 from workbook.refresh.gate import ranked
 from workbook.refresh.result import RefreshResult
@@ -313,6 +314,13 @@ def test_the_copy_before_and_the_phases_before_are_met_again_whatever_the_nights
     nights.back()
     assert generations(nights) == {2}
     assert triggers(nights) == ["born_late on child"]
+    # What had come goes, what had gone comes back, and the way back has been gone halfway when all is taken back.
+    run("DROP TABLE arrived", HOSTILE)
+    run("CREATE TABLE `a%s ``lone` (g INT NOT NULL, other INT)", HOSTILE)
+    third = nights.night()
+    assert (third.appeared, third.vanished) == ([(HOSTILE, "a%s `lone")], [(HOSTILE, "arrived")])
+    nights.back()
+    assert len(nights.scratch.target.rows(f"SELECT * FROM {mysql_path(HOSTILE, 'arrived')}")) == 1
     rollback(nights.settings, "schema", say=lambda line: None)
     assert differences(empty, target_fingerprint(nights.scratch.target)) == []
     rollback(nights.settings, "start", say=lambda line: None)
@@ -345,14 +353,14 @@ def test_nights_that_are_killed_leave_a_whole_copy_and_the_next_goes_on(nights: 
 
 def damage_behind_the_load(patch: pytest.MonkeyPatch, scratch: Scratch, statement: str, database: str) -> None:
     """Run a statement on the new copy of a database as soon as its rows have arrived."""
-    load = run.load
+    load = refreshing.load
 
     def load_and_damage(*arguments: Any) -> Any:
         loaded = load(*arguments)
         scratch.execute_target_root(statement, aside_name(database, "new"))
         return loaded
 
-    patch.setattr(run, "load", load_and_damage)
+    patch.setattr(refreshing, "load", load_and_damage)
 
 
 def test_a_copy_that_is_filtered_renamed_and_masked_on_the_way_is_proven_so_and_swapped_in(

@@ -145,22 +145,25 @@ def _bare(table: TableDefinition, names: dict[str, str]) -> TableDefinition:
 
 
 def _note_ways_back(copy: Copy, live: Live, changed: tuple[Path, ...], journal: Journal, owned: set[str]) -> None:
-    """Journal what a rollback of the phase has to do: empty the tables that stay the same, make the others as they were."""
+    """Journal what a rollback of the phase has to do: empty the tables that never changed, make the others as they were.
 
-    def note(what: str, undo: str) -> None:
+    A table that changed, came or went has its definition noted the first time, as it was before any refresh, and from
+    then on it is dropped: whichever copy is read when all is taken back, the table may be there or not.
+    """
+
+    def note(what: str, undo: str | None) -> None:
         journal.confirm(journal.intend(what, undo))
 
-    for path in copy.left:
+    for path in dict.fromkeys((*copy.left, *copy.came)):
         name = mysql_path(*path)
-        if path in copy.came and path not in changed:
+        first = f"definition of {name}" not in owned
+        if first and path in copy.left and path in copy.came and path not in changed:
             note(f"rows of {name}", f"TRUNCATE TABLE {name}")
-        elif f"definition of {name}" not in owned:
-            # Undone in reverse: the table that came goes first, then the one of before is made.
-            note(f"definition of {name}", live.there.split[path].create(path[0]))
-    for path in copy.came:
-        name = mysql_path(*path)
-        if path in changed or path not in copy.left:
-            note(f"table {name}", f"DROP TABLE IF EXISTS {name}")
+            continue
+        if first:
+            note(f"definition of {name}", live.there.split[path].create(path[0]) if path in copy.left else None)
+        # Undone in reverse: what is there goes first, then the table of before is made.
+        note(f"table {name}", f"DROP TABLE IF EXISTS {name}")
 
 
 def _make_code(target: Server, planned: SchemaPlan, patience: float, journal: Journal, owned: set[str]) -> None:
