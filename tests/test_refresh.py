@@ -530,5 +530,6 @@ def test_no_reader_errs_or_sees_a_mix_for_as_long_as_one_looks(nights: Nights) -
             nights.age()
             nights.night()
             swaps += 1
+    print(f"{swaps} swaps under {sum(readers.seen.values()):,} reads, of which {len(readers.wrong)} went wrong")
     assert readers.wrong == []
     assert readers.generations >= set(range(2, swaps + 1))
