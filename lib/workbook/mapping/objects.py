@@ -113,7 +113,8 @@ class Mapping:
 
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
     tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
-    the target by choice where a table says nothing of its own; databases take it for their default.
+    the target by choice where a table says nothing of its own; databases take it for their default. `hosts` are the
+    hosts that accounts of the source get in the place of others.
     """
 
     segments: tuple[Segment, ...]
@@ -121,6 +122,7 @@ class Mapping:
     unlisted: tuple[tuple[str, str, str], ...] = ()
     vanished: tuple[tuple[str, ...], ...] = ()
     target: TargetRules = UNCHANGED
+    hosts: ReadOnly[str, str] = field(default_factory=dict)
 
     @cached_property
     def in_scope(self) -> tuple[TableMap, ...]:
@@ -143,6 +145,7 @@ class Mapping:
         """Plain values, for JSON."""
         return {
             "target": plain(self.target),
+            "hosts": dict(self.hosts),
             "segments": [
                 {
                     "name": segment.name,
@@ -168,6 +171,9 @@ class Mapping:
                 ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
             ),
             faces.text(f"On the target, by choice: {'; '.join(self.target.said)}.") if self.target.said else None,
+            faces.text(f"Accounts from {', '.join(f'{old} come from {new}' for old, new in self.hosts.items())}.")
+            if self.hosts
+            else None,
             faces.table(
                 [
                     {
