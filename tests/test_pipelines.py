@@ -19,6 +19,7 @@ import yaml
 from conftest import Scratch
 from pipeline_process import settings_in
 from workbook import cli, faces, params
+from workbook.accounts.hosts import host_matches
 from workbook.catalog import read_catalog
 from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import load_mapping
@@ -35,7 +36,6 @@ from workbook.pipelines.register import Address, Register
 from workbook.pipelines.settings import render
 from workbook.pipelines.standing import Standing
 from workbook.pipelines.statements import needs_of
-from workbook.pipelines.traffic import host_matches
 from workbook.pipelines.trial import compare, plan_on
 
 PROCESS = Path(__file__).with_name("pipeline_process.py")

@@ -7,9 +7,10 @@ the target may allow and the source does not for certain. So nothing that comes 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbook.accounts.able import Able, Place, at_login, beyond, in_any_way, privileges_at, words
+from workbook.accounts.able import Able, Place, at_login, beside, beyond, in_any_way, privileges_at, words
 from workbook.accounts.expected import OBJECTS, Target, Withheld, expected_grants, matching, stays
 from workbook.accounts.grants import ALL_PRIVILEGES
+from workbook.accounts.hosts import host_never_matches
 from workbook.accounts.objects import AccountDefinition, Accounts
 
 AT_LOGIN = "until it activates its roles"
@@ -125,7 +126,7 @@ def _reasons(
     target: Target,
     withheld: Callable[[AccountDefinition], tuple[Withheld, ...]],
 ) -> list[Withheld]:
-    """All that is withheld from an account, and from the roles that it has on the source."""
+    """All that is withheld from an account, from the roles that it has on the source, and from its user's others."""
     found = list(withheld(account))
     there = target.accounts.reached(target.accounts.roles_of(other))
     roles = source.reached(source.roles_of(account))
@@ -140,4 +141,11 @@ def _reasons(
         elif role.key in everybody and role.key not in there:
             why = f"everybody has the role {role.name} on the source (mandatory_roles), and not on the target"
         found += [Withheld(grant, why) for grant in role.grants] if why else withheld(role)
+    for one, _ in beside(account, source):
+        why = ""
+        if one.key not in target.moving:
+            why = f"it came from the grants of {one.name}, which does not move"
+        elif target.accounts.skip_name_resolve and host_never_matches(one.host):
+            why = f"it came from the grants of {one.name}, whose host the target does not look up"
+        found += [Withheld(grant, why) for grant in one.grants] if why else withheld(one)
     return found

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from workbook.accounts.objects import AccountDefinition, AccountKey, Accounts, Grant
 from workbook.errors import UsageError
 from workbook.names import mysql_account
+from workbook.schema.privileges import pattern_matches
 
 
 def host_never_matches(host: str) -> bool:
@@ -22,6 +23,58 @@ def host_never_matches(host: str) -> bool:
     except ValueError:
         # Wildcards and netmasks over addresses hold digits, dots, colons and wildcards alone.
         return not re.fullmatch(r"[0-9a-fA-F%_]*[.:][0-9a-fA-F:.%_]*", address)
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """Whether an account's host part means a client that comes from `host`."""
+    if pattern in ("", "%") or pattern.lower() == host.lower():
+        return True
+    if {pattern, host} <= {"localhost", "127.0.0.1", "::1"}:
+        return True
+    address, slash, mask = pattern.partition("/")
+    if slash:
+        try:
+            return ipaddress.ip_address(host) in ipaddress.ip_network(f"{address}/{mask}", strict=False)
+        except ValueError:
+            return False
+    return pattern_matches(pattern.lower(), host.lower())
+
+
+def covers(wide: str, narrow: str, looks_up_names: bool) -> bool | None:
+    """Whether every client of the host pattern `narrow` is one of `wide` too; None where that is so of some, or not known.
+
+    False as well where `wide` is a name on a server that looks up none.
+    """
+    if wide in ("", "%"):
+        return True
+    if not looks_up_names and host_never_matches(wide):
+        return False
+    networks = [_network(host) for host in (wide, narrow)]
+    if networks[0] and networks[1]:
+        one, other = networks[0], networks[1]
+        if one.version != other.version or not one.overlaps(other):
+            return False
+        return other.prefixlen >= one.prefixlen or None
+    if host_never_matches(wide) != host_never_matches(narrow):
+        # A name and an address: who knows.
+        return None
+    if networks[0] or networks[1]:
+        return host_matches(wide, narrow) or (None if re.search("[%_]", wide + narrow) else False)
+    # The wildcards of the narrow one are letters for the wide one, which its own wildcards mean too.
+    if pattern_matches(wide.lower(), narrow.lower()):
+        return True
+    heads = [re.split("[%_]", host.lower())[0] for host in (wide, narrow)]
+    apart = not re.search("[%_]", wide + narrow) or not any(
+        one.startswith(other) for one, other in (heads, reversed(heads))
+    )
+    return False if apart else None
+
+
+def _network(host: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network | None":
+    try:
+        return ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        return None
 
 
 def moved(accounts: Accounts, hosts: Mapping[str, str]) -> Accounts:

@@ -134,15 +134,26 @@ class Accounts:
         """Accounts by user and host."""
         return {account.key: account for account in self.accounts}
 
+    @cached_property
+    def by_user(self) -> dict[str, list[AccountDefinition]]:
+        """The accounts of each user name, whatever their host."""
+        found: dict[str, list[AccountDefinition]] = {}
+        for account in self.accounts:
+            found.setdefault(account.user, []).append(account)
+        return found
+
     def roles_of(self, account: AccountDefinition) -> set[AccountKey]:
         """The roles that an account can make active: those granted to it, and those that everybody has."""
         granted = {(grant.object[0], grant.object[1]) for grant in account.grants if grant.level == "role"}
         return granted | (set() if account.is_role else set(self.mandatory_roles) - {account.key})
 
     def login_roles_of(self, account: AccountDefinition) -> set[AccountKey]:
-        """The roles that are active right after a login. A default role that is no longer granted brings nothing."""
+        """The roles that are active right after a login; those that everybody has are among them (9.7.4).
+
+        A default role that is no longer granted brings nothing.
+        """
         roles = self.roles_of(account)
-        return roles if self.activates_all else roles & set(account.default_roles)
+        return roles if self.activates_all else roles & {*account.default_roles, *self.mandatory_roles}
 
     def reached(self, roles: Iterable[AccountKey]) -> set[AccountKey]:
         """Roles with all the roles that these hold: what is active when `roles` are."""

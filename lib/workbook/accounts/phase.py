@@ -154,7 +154,7 @@ def compare_accounts(
 
 def read_target(server: Server, source: Accounts, catalog: Catalog, mapping: Mapping, owned: Collection[str]) -> Target:
     """What the target holds of the source's accounts, and the objects that privileges can be given on there."""
-    accounts = read_with_roles(server, {account.key for account in source.accounts})
+    accounts = read_with_roles(server, {it.key for it in source.accounts if not stays(source, it.key)})
     scope = scope_of(catalog, [table.path for table in mapping.in_scope])
     present = {row["name"] for row in server.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
     databases = tuple(name for name in scope.databases if name in present)

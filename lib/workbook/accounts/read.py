@@ -1,6 +1,7 @@
 """Reading accounts: SHOW CREATE USER and SHOW GRANTS of each, hashes in hexadecimal."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from workbook.accounts.grants import grants_of
 from workbook.accounts.mariadb import read_mariadb
@@ -68,15 +69,21 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
 
 
 def read_with_roles(server: Server, keys: Collection[AccountKey]) -> Accounts:
-    """The accounts `keys` that are on the server, and every role that they can make active, roles of roles included."""
-    wanted = set(keys)
+    """The accounts `keys` that are on the server, with all that decides on what they may do.
+
+    That is every role that they can make active, roles of roles included, and the other accounts of the same users.
+    """
+    accounts = read_accounts(server, keys)
+    wanted = {*keys}
+    more = {key for key in accounts.names if key[0] in {user for user, _ in keys}} - wanted
     while True:
-        accounts = read_accounts(server, wanted)
         roles = {(it.object[0], it.object[1]) for one in accounts.accounts for it in one.grants if it.level == "role"}
-        more = (roles | set(accounts.mandatory_roles)) - wanted
+        more |= {*roles, *accounts.mandatory_roles} - wanted
         if not more:
             return accounts
         wanted |= more
+        accounts = replace(accounts, accounts=accounts.accounts + read_accounts(server, more).accounts)
+        more = set()
 
 
 def roles_named(text: str) -> tuple[AccountKey, ...]:
