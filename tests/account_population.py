@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 DATABASES = ("wbe_one", "wbe_two", "wbextwo")
 GLOBAL = (
@@ -114,6 +117,35 @@ def population(
         exact = DATABASES if partial else EXACT
         people += [fill(chooser, Holder(f"wbe twin {number}", host), exact) for host in ("%", "127.0.0.%")]
     return made, people
+
+
+@contextmanager
+def people_on(scratch: Any, roles: Sequence[Holder], people: Sequence[Holder]) -> Iterator[str]:
+    """The databases and accounts of a population on the source; the password of all."""
+    password = secrets.token_urlsafe(12)
+    for name in DATABASES:
+        scratch.database(name)
+        scratch.execute("CREATE TABLE t (id INT PRIMARY KEY, a INT)", name)
+        scratch.execute("CREATE VIEW v AS SELECT id FROM t", name)
+        scratch.execute("CREATE PROCEDURE p() SELECT 1", name)
+        scratch.execute("CREATE TABLE away (id INT PRIMARY KEY, a INT)", name)
+        scratch.execute("CREATE PROCEDURE far() SELECT 1", name)
+    gone = f"DROP USER IF EXISTS {', '.join(one.name for one in (*roles, *people))}"
+    for run in (scratch.execute, scratch.execute_target_root):
+        run(gone)
+    try:
+        with scratch.source.session() as session:
+            session.execute(f"CREATE ROLE {', '.join(role.name for role in roles)}")
+            for person in people:
+                # Hashing a password takes its time; all have the same one.
+                session.execute(f"CREATE USER {person.name} IDENTIFIED BY '{password}'")
+            for one in (*roles, *people):
+                for statement in one.statements():
+                    session.execute(statement)
+        yield password
+    finally:
+        for run in (scratch.execute, scratch.execute_target_root):
+            run(gone)
 
 
 def wildcard(pattern: str) -> int | None:

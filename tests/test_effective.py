@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
 import pytest
 
-from account_population import DATABASES, Holder, population
+from account_population import DATABASES, Holder, people_on, population
 from account_population import Move as Oracle
 from test_accounts import Move, move_of  # noqa: F401 - the fixture
 from workbook.accounts.effective import Effect, Loss
@@ -31,35 +29,6 @@ STATEMENTS = {
 REASONS = {"*": "administrator of the target", "'": "PROXY", "`": "other grants by pattern", "t": "table is not on",
            "p": "routine is not on"}  # fmt: skip
 DENIED = (1044, 1142, 1143, 1370)
-
-
-@contextmanager
-def people_on(scratch: Any, roles: Sequence[Holder], people: Sequence[Holder]) -> Iterator[str]:
-    """The databases and accounts of a population on the source; the password of all."""
-    password = secrets.token_urlsafe(12)
-    for name in DATABASES:
-        scratch.database(name)
-        scratch.execute("CREATE TABLE t (id INT PRIMARY KEY, a INT)", name)
-        scratch.execute("CREATE VIEW v AS SELECT id FROM t", name)
-        scratch.execute("CREATE PROCEDURE p() SELECT 1", name)
-        scratch.execute("CREATE TABLE away (id INT PRIMARY KEY, a INT)", name)
-        scratch.execute("CREATE PROCEDURE far() SELECT 1", name)
-    gone = f"DROP USER IF EXISTS {', '.join(one.name for one in (*roles, *people))}"
-    for run in (scratch.execute, scratch.execute_target_root):
-        run(gone)
-    try:
-        with scratch.source.session() as session:
-            session.execute(f"CREATE ROLE {', '.join(role.name for role in roles)}")
-            for person in people:
-                # Hashing a password takes its time; all have the same one.
-                session.execute(f"CREATE USER {person.name} IDENTIFIED BY '{password}'")
-            for one in (*roles, *people):
-                for statement in one.statements():
-                    session.execute(statement)
-        yield password
-    finally:
-        for run in (scratch.execute, scratch.execute_target_root):
-            run(gone)
 
 
 def tried(port: int, person: Holder, password: str) -> dict[str, set[tuple[str, str]]]:
