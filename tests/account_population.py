@@ -216,7 +216,8 @@ class Move:
             for database in DATABASES:
                 own = [one.patterns[pattern] for pattern in self.deciding(one, database)]
                 held = set.intersection(*own) if own and (one, database) not in crowded else set()
-                if held - {OPTION}:
+                # A right to give on needs something to give, there or below.
+                if held - {OPTION} or (held and any(f" `{database}`." in place for place in other.objects)):
                     other.patterns[database] = held
         return there
 

@@ -147,5 +147,7 @@ def _reasons(
             why = f"it came from the grants of {one.name}, which does not move"
         elif target.accounts.skip_name_resolve and host_never_matches(one.host):
             why = f"it came from the grants of {one.name}, whose host the target does not look up"
+        elif one.was or account.was:
+            why = f"it came from the grants of {one.name}, and the mapping changes the host of one of the two"
         found += [Withheld(grant, why) for grant in one.grants] if why else withheld(one)
     return found

@@ -100,10 +100,9 @@ def expected_grants(
         given, changed = _on_target(grant, account, source, target)
         kept |= given
         withheld += changed
-    # A right to give on means nothing where there is nothing left to give.
-    useful = {(grant.level, grant.object) for grant in kept if grant.privilege != "GRANT OPTION"}
+    # A right to give on means nothing where there is nothing left to give, there or below.
     useless = {
-        grant for grant in kept if grant.privilege == "GRANT OPTION" and (grant.level, grant.object) not in useful
+        grant for grant in kept if grant.privilege == "GRANT OPTION" and not any(_below(it, grant) for it in kept)
     }
     withheld += [Withheld(grant, "nothing is left there that could be given on") for grant in sorted(useless)]
     kept -= useless
@@ -111,6 +110,18 @@ def expected_grants(
     held = {grant.privilege for grant in kept if grant.level == "global"}
     kept = {grant for grant in kept if not grant.revoked or grant.privilege in held}
     return frozenset(kept), tuple(withheld)
+
+
+def _below(other: Grant, option: Grant) -> bool:
+    """Whether a right to give on reaches another privilege: one of the same place, or in it."""
+    if other.privilege == "GRANT OPTION" or other.revoked or other.level == "role":
+        return False
+    if other.level == "proxy":
+        # Who may give PROXY on is written down as GRANT OPTION on everything too (9.7.4).
+        return option.level == "global" and other.option
+    if option.level == "global" or (other.level, other.object) == (option.level, option.object):
+        return True
+    return option.level == "database" and other.level in OBJECTS and other.object[0] == plain_name(option.object[0])
 
 
 def _on_target(

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _MOST_ROWS = 40
-# What may be kept of all: nothing, and on to everything; a gain stands apart.
+# From nothing left over some to everything; a gain stands apart.
 _SCALE = [
-    [0, "#a85f00"],
-    [0.7, "#f3dca6"],
+    [0, "#8a4b00"],
+    [0.01, "#8a4b00"],
+    [0.01, "#f2b84b"],
+    [0.7, "#fbe9c3"],
     [0.75, "#1b7f6b"],
     [0.9, "#1b7f6b"],
     [0.9, "#b3261e"],
