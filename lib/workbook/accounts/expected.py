@@ -80,7 +80,8 @@ def said(account: AccountDefinition, withheld: Iterable[Withheld]) -> tuple[Left
     """What is withheld from an account in words, one entry a reason."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for item in withheld:
-        reasons[item.why].append(item.grant.words)
+        names = ", ".join(quote_mysql(name) for name in item.databases or ())
+        reasons[f"on {names} {item.why}" if names else item.why].append(item.grant.words)
     return tuple(Left("grant", f"{', '.join(texts)} TO {account.name}", why) for why, texts in reasons.items())
 
 
@@ -165,6 +166,12 @@ _WITHHELD: tuple[tuple[Callable[[Grant, Target], bool], str], ...] = (
 )
 
 
+_HIDDEN = (
+    "other grants by pattern apply too, of the account or beside this role; the source reads one of them alone, so this"
+    " one might give more than before: grant it yourself where it is wanted"
+)
+
+
 def _on_databases(
     grant: Grant, account: AccountDefinition, source: Accounts, target: Target
 ) -> tuple[set[Grant], tuple[Withheld, ...]]:
@@ -186,12 +193,7 @@ def _on_databases(
     given = {Grant("database", (_written_for(name, target),), grant.privilege) for name in meant}
     withheld = []
     if hidden:
-        names = ", ".join(quote_mysql(name) for name in hidden)
-        why = (
-            f"on {names} other grants by pattern apply too, of the account or beside this role; the source reads one of"
-            " them alone, so this one might give more than before: grant it yourself where it is wanted"
-        )
-        withheld.append(Withheld(grant, why, tuple(hidden)))
+        withheld.append(Withheld(grant, _HIDDEN, tuple(hidden)))
     if wild and meant and meant != [written]:
         names = ", ".join(quote_mysql(name) for name in meant)
         why = f"% and _ are wildcards on the source and letters on the target: becomes a grant on {names}"

@@ -104,19 +104,20 @@ class AccountsResult:
 
 
 def _lost(losses: Sequence[tuple[str, Loss]], caption: str = "") -> faces.Html:
-    """What is lost, one row for an account and a place."""
-    rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """What is lost, one row for an account; perhaps: the source itself gives it by its choice between patterns."""
+    by_place: dict[str, dict[tuple[str, bool], list[str]]] = defaultdict(lambda: defaultdict(list))
     for account, loss in losses:
-        rows[account, loss.where].append(loss.privilege if loss.certain else f"{loss.privilege} (perhaps held)")
-    return faces.table(
-        [
-            {"account": account, "where": where, "privileges": ", ".join(items)}
-            for (account, where), items in rows.items()
-        ],
-        {"account": "Account", "where": "Where", "privileges": "Can do no more"},
-        caption=caption,
-        limit=500,
-    )
+        by_place[account][loss.where, loss.certain].append(loss.privilege)
+    rows = []
+    for account, places in by_place.items():
+        lost = "; ".join(
+            f"{'' if certain else 'perhaps '}{', '.join(items)} on {where}"
+            for (where, certain), items in places.items()
+        )
+        # One below the other, so that nothing runs past the edge of a phone.
+        below = f'<br><span style="font-weight:400">{faces.escape(lost, limit=4_000)}</span>'
+        rows.append({"account": faces.Html(f"{faces.escape(account)}{below}")})
+    return faces.table(rows, {"account": "Account, and what it can do no more"}, caption=caption, limit=1_000)
 
 
 def plan_accounts(

@@ -29,7 +29,7 @@ def plot_effects(effects: Sequence[Effect]) -> "Figure":
     """A row for the accounts that are alike, a column for a database: how much of the source's privileges is there.
 
     Those that may do exactly the same share one row; of the others at most 40 rows are drawn, what gained and what lost
-    most first.
+    most first. 3/8 +1: three of eight are there, and one that was not before.
     """
     import plotly.graph_objects as go
 
@@ -51,9 +51,9 @@ def plot_effects(effects: Sequence[Effect]) -> "Figure":
     names = ["<br>".join(faces.plot_text(effect.account) for effect in alike[:12]) for _, alike in shown]
     if same:
         held = [any(effect.counts.get(name, (0,))[0] for effect in same) for name in databases]
-        labels.append(f"{len(same):,} more: the same")
+        labels.append(f"{len(same):,} others")
         shares.append([_WHOLE if any_held else None for any_held in held])
-        texts.append(["everything" if any_held else "" for any_held in held])
+        texts.append(["all" if any_held else "" for any_held in held])
         names.append(f"{len(same):,} accounts")
     figure = go.Figure(
         go.Heatmap(
@@ -75,7 +75,7 @@ def plot_effects(effects: Sequence[Effect]) -> "Figure":
     )
     rest = f"; {len(ordered) - len(shown):,} more rows stand in the table" if len(ordered) > len(shown) else ""
     figure.update_layout(
-        title=f"Privileges that are there, of those on the source{rest}",
+        title=f"Privileges there, of those on the source{rest}",
         height=130 + 26 * max(2, len(labels)),
         yaxis={
             "autorange": "reversed",
@@ -83,6 +83,7 @@ def plot_effects(effects: Sequence[Effect]) -> "Figure":
             "tickmode": "array",
             "tickvals": list(range(len(labels))),
             "ticktext": labels,
+            "tickfont": {"size": 11},
         },
         xaxis={"side": "top", "type": "category"},
     )
@@ -107,10 +108,11 @@ def _share(held: int, lost: int, gained: int) -> float | None:
 def _words(held: int, lost: int, gained: int) -> str:
     if not held and not gained:
         return ""
-    return f"{held - lost} of {held}" + (f" and {gained} gained" if gained else "")
+    # Narrow enough for a phone.
+    return f"{held - lost}/{held}" + (f" +{gained}" if gained else "")
 
 
 def _label(alike: Sequence[Effect]) -> str:
-    first = alike[0].account
-    short = first if len(first) <= 26 else first[:25] + "…"
-    return faces.plot_text(short) + (f" and {len(alike) - 1:,} more" if len(alike) > 1 else "")
+    first, more = alike[0].account, f" +{len(alike) - 1:,}" if len(alike) > 1 else ""
+    room = 20 - len(more)
+    return faces.plot_text(first if len(first) <= room else first[: room - 1] + "…") + more
