@@ -15,7 +15,11 @@ from workbook.accounts.expected import stays
 from workbook.accounts.hosts import covers, moved
 from workbook.accounts.objects import Accounts, Grant
 from workbook.accounts.read import roles_named
+from workbook.catalog import read_catalog
 from workbook.errors import UsageError
+from workbook.mapping import merge
+from workbook.mapping.file import mapping_from
+from workbook.mapping.nodes import parse
 
 
 def said(planned: Any, name: str) -> str:
@@ -78,6 +82,24 @@ def test_a_choice_of_hosts_that_would_mix_accounts_or_change_nothing_is_refused(
     side = Accounts("source", ("root", "%"), names, frozenset(), False, False, frozenset(), ())
     with pytest.raises(UsageError, match=words):
         moved(side, {old.replace("__", "."): new for old, new in hosts.items()})
+
+
+def test_the_mapping_file_holds_the_choice_of_hosts_and_keeps_it(scratch: Any, database: str) -> None:  # noqa: F811
+    catalog = read_catalog(scratch.source, [database])
+    hosts = """accounts: {hosts: {App.Internal: "10.0.0.%"}}"""
+    text = merge(None, catalog, None, True).replace("version: 1", f"version: 1\n{hosts}", 1)
+    scratch.execute("CREATE TABLE later (id INT PRIMARY KEY)", database)
+    merged = merge(text, read_catalog(scratch.source, [database]), None, True)
+    assert hosts in merged
+    assert "later" in merged
+    assert mapping_from(parse(merged, "case"), "case", catalog, True).hosts == {"app.internal": "10.0.0.%"}
+    for wrong, words in (
+        ("accounts: {host: {}}", r"unknown key 'host' .*did you mean hosts"),
+        ("accounts: {hosts: {app.internal: }}", "names no host for 'app.internal'"),
+        ("accounts: {hosts: [app.internal]}", "keys with values below it"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            mapping_from(parse(text.replace(hosts, wrong), "case"), "case", catalog, True)
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,19 @@ def test_roles_count_as_held_only_where_a_login_has_them(office: Office) -> None
     assert office.check(office.result(), "report", "privileges")[0] == "failed"
 
 
+def test_an_account_is_looked_for_under_the_host_that_the_mapping_chooses(office: Office) -> None:
+    named = office.scratch.account(mysql_account(CLERK, "app.internal"))
+    office.scratch.execute(f"CREATE USER {named} IDENTIFIED BY '{PASSWORD}'")
+    office.scratch.execute(f"GRANT SELECT ON {quote_mysql(office.database)}.* TO {named}")
+    report = office.report()
+    office.register(pipeline("named", **{**report, "name": "named", "account": f"{CLERK}@app.internal"}))
+    assert office.check(office.result(), "named", "account")[0] == "failed"
+    file = office.file.parent / "mapping.yaml"
+    file.write_text(file.read_text() + 'accounts: {hosts: {app.internal: "%"}}\n')
+    assert office.check(office.result(), "named", "account") == ("ok", f"{CLERK}@% can log in")
+    assert office.check(office.result(), "named", "privileges")[0] == "ok"
+
+
 def test_statements_of_its_sessions_are_planned_on_the_target_without_their_values(office: Office) -> None:
     office.start()
     statements = next(item for item in office.result().ready if item.pipeline == "desk").trials
