@@ -111,6 +111,8 @@ def test_the_mapping_file_holds_the_choice_of_hosts_and_keeps_it(scratch: Any, d
         ("10.0.0.0/255.0.0.0", "10.1.2.3", True, True),
         ("192.168.%", "10.%", False, False),
         ("10.%.1", "10.1.%", None, None),
+        ("10.1.%", "192.168.0.0/255.255.0.0", False, False),
+        ("10.1.%", "10.0.0.0/255.0.0.0", None, None),
         ("10.0.0.1", "10.0.0.2", False, False),
         ("app.internal", "10.0.0.1", None, False),
         ("%.internal", "app.internal", True, False),

@@ -299,8 +299,7 @@ def test_an_account_is_looked_for_under_the_host_that_the_mapping_chooses(office
     named = office.scratch.account(mysql_account(CLERK, "app.internal"))
     office.scratch.execute(f"CREATE USER {named} IDENTIFIED BY '{PASSWORD}'")
     office.scratch.execute(f"GRANT SELECT ON {quote_mysql(office.database)}.* TO {named}")
-    report = office.report()
-    office.register(pipeline("named", **{**report, "name": "named", "account": f"{CLERK}@app.internal"}))
+    office.register({**office.report(), "name": "named", "account": f"{CLERK}@app.internal"})
     assert office.check(office.result(), "named", "account")[0] == "failed"
     file = office.file.parent / "mapping.yaml"
     file.write_text(file.read_text() + 'accounts: {hosts: {app.internal: "%"}}\n')

@@ -61,6 +61,11 @@ def beyond(one: Mapping[Place, frozenset[str]], other: Mapping[Place, frozenset[
     return frozenset(found)
 
 
+def more_than(one: Able, other: Able) -> frozenset[tuple[Place, str]]:
+    """What is certain of `one` alone, or possible of it alone. A doubt that both share is no difference."""
+    return beyond(one.certain, other.certain) | beyond(one.perhaps, other.perhaps)
+
+
 def columns_of(held: Mapping[Place, frozenset[str]], privilege: str, place: Place) -> frozenset[str]:
     """The columns of a table on which a privilege is held; EVERY_COLUMN where it is held on all of it, or on a routine."""
     here = held.get(place, frozenset())

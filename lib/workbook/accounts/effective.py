@@ -1,13 +1,14 @@
 """What each account may do in effect on both sides, from what it holds there and not from the plan, set side by side.
 
-A loss is what the source allows, or may allow where it chooses between patterns, and the target does not; a gain is what
-the target may allow and the source does not for certain. So nothing that comes hides behind what might have been.
+A loss is what the source allows for certain and the target does not, or what it may allow where it chooses between
+patterns and the target never does; a gain is the same the other way round. So nothing that comes for certain hides behind
+what might have been.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbook.accounts.able import Able, Place, at_login, beside, beyond, in_any_way, privileges_at, words
+from workbook.accounts.able import Able, Place, at_login, beside, in_any_way, more_than, privileges_at, words
 from workbook.accounts.expected import OBJECTS, Target, Withheld, expected_grants, matching, stays
 from workbook.accounts.grants import ALL_PRIVILEGES
 from workbook.accounts.hosts import host_never_matches
@@ -73,13 +74,13 @@ def effects(source: Accounts, target: Target, databases: Sequence[str]) -> tuple
         before, after = in_any_way(account, source, databases), in_any_way(other, target.accounts, databases)
         first = at_login(account, source, databases), at_login(other, target.accounts, databases)
         reasons = _reasons(account, other, source, target, withheld)
-        lost = beyond(before.perhaps, after.certain)
+        lost = more_than(before, after)
         losses = [*_losses(lost, reasons, source, before)]
-        at_first = beyond(first[0].perhaps, first[1].certain) - lost
+        at_first = more_than(*first) - lost
         late = "the source activates all roles at login and the target its default roles alone"
         otherwise = late if source.activates_all and not target.accounts.activates_all else ""
         losses += _losses(at_first, reasons, source, first[0], AT_LOGIN, otherwise)
-        gained = beyond(after.perhaps, before.certain)
+        gained = more_than(after, before)
         counted = [privileges_at(one, databases) for one in (before.perhaps, lost, gained)]
         found.append(
             Effect(

@@ -71,6 +71,10 @@ def covers(wide: str, narrow: str, looks_up_names: bool) -> bool | None:
 
 
 def _network(host: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network | None":
+    """The network that an address, a netmask or a pattern of whole numbers (10.1.%) means."""
+    numbers = host.split(".")
+    if 2 <= len(numbers) <= 4 and numbers[-1] == "%":
+        host = f"{'.'.join((*numbers[:-1], *['0'] * (5 - len(numbers))))}/{8 * (len(numbers) - 1)}"
     try:
         return ipaddress.ip_network(host, strict=False)
     except ValueError:

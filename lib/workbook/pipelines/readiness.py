@@ -338,9 +338,12 @@ def inspect(source: Server, target: Server, catalog: Catalog, mapping: DataMappi
 
 
 def _fewer(need: Need, source: Able, target: Able) -> bool:
-    """Whether the account may meet a need on the source, and on the target not for certain, or on fewer columns."""
-    before, after = _columns(source.perhaps, need), _columns(target.certain, need)
-    return bool(before) and after != EVERY_COLUMN and (before == EVERY_COLUMN or bool(before - after))
+    """Whether the account may meet a need on the source, for certain or perhaps, and on the target not or on fewer columns."""
+    for before, after in ((source.certain, target.certain), (source.perhaps, target.perhaps)):
+        had, has = _columns(before, need), _columns(after, need)
+        if had and has != EVERY_COLUMN and (had == EVERY_COLUMN or had - has):
+            return True
+    return False
 
 
 def _columns(held: Mapping[Place, frozenset[str]], need: Need) -> frozenset[str]:
