@@ -19,6 +19,7 @@ from conftest import Scratch
 from migration import Migration
 from random_tables import random_table
 from test_bulk_random import rows_as_bytes
+from test_flow import PEOPLE, Route
 from workbook.accounts import check_accounts, plan_accounts
 from workbook.assess import assess, checks_for
 from workbook.bulk.chunks import cut
@@ -525,3 +526,16 @@ def test_a_clean_mariadb_source_has_no_finding_above_a_note(there: Scratch) -> N
     above = [it for it in result.findings if it.severity != "note" and it.object != "plugin ed25519"]
     assert above == []
     assert result.checks_skipped == ()
+
+
+def test_rows_are_filtered_renamed_and_masked_on_the_way_from_mariadb(
+    there: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route(there, tmp_path, monkeypatch)
+    route.migration.mapping = route.read()
+    route.migration.whole()
+    result = route.migration.validate()
+    assert result.verdict == "same", result.findings
+    people = next(table for table in result.tables if table.table == PEOPLE and table.hop == "source-target")
+    assert people.rows_target == 266
+    assert "133 rows left out by the filter" in people.why

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from workbook import errors
 from workbook.assess import checks
 from workbook.catalog import mariadb
-from workbook.mapping import cleaning, target
+from workbook.mapping import cleaning, flow, target
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
@@ -63,6 +63,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "keys": keys,
     "register": register,
     "target": target.markdown,
+    "flow": flow.markdown,
     "options": rules.markdown,
     "types": type_map.markdown,
     "mariadb": mariadb.markdown,

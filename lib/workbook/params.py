@@ -367,10 +367,9 @@ def mysql_address(section: _MySQL, folder: Path) -> tuple[str, int, str, str]:
     return parts.hostname or "", parts.port or 3306, unquote(parts.username or ""), password
 
 
-def secret(reference: str, folder: Path) -> str:
+def secret(reference: str, folder: Path, why: str = "The password is needed to connect.") -> str:
     """The secret behind a reference: env:NAME, file:PATH (relative to `folder`) or secret-manager:projects/P/secrets/S."""
     scheme, _, rest = reference.partition(":")
-    why = "The password is needed to connect."
     if scheme == "env":
         value = os.environ.get(rest)
         if value is None:

@@ -210,6 +210,18 @@ class Session:
         names = list(result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
 
+    def stream(self, sql: str, values: Sequence[Any] | None = None) -> Iterator[Sequence[Any]]:
+        """The rows of a long answer as they come, none of them held."""
+        options = {"yield_per": 2000, **({"no_parameters": True} if values is None else {})}
+        try:
+            result = self.connection.exec_driver_sql(sql, None if values is None else tuple(values), options)
+            for row in result:
+                yield tuple(row)
+        except Exception as error:
+            if isinstance(getattr(error, "orig", error), pymysql.MySQLError):
+                raise self.server.explained(getattr(error, "orig", error), "reading rows") from None
+            raise
+
     def scalar(self, sql: str, values: Sequence[Any] | None = None) -> Any:
         """The first value of the first row, or None."""
         row = self._run(sql, values).first()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook import faces
+from workbook.accounts.carried import carried
 from workbook.accounts.compare import compare
 from workbook.accounts.effective import Effect, Loss, effects
 from workbook.accounts.expected import Target, stays
@@ -124,7 +125,7 @@ def plan_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> AccountsPlan:
     """The plan from the servers as they are. Raises TerminalError where the source's accounts may not be read."""
-    accounts = moved(read_accounts(source), mapping.hosts)
+    accounts = moved(carried(read_accounts(source), catalog, mapping), mapping.hosts)
     return plan(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
@@ -149,7 +150,7 @@ def compare_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> tuple[ObjectDifference, ...]:
     """Every account and privilege compared between the servers as they are."""
-    accounts = moved(read_accounts(source), mapping.hosts)
+    accounts = moved(carried(read_accounts(source), catalog, mapping), mapping.hosts)
     return compare(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
@@ -158,7 +159,7 @@ def read_target(server: Server, source: Accounts, catalog: Catalog, mapping: Map
     accounts = read_with_roles(server, {it.key for it in source.accounts if not stays(source, it.key)})
     scope = scope_of(catalog, [table.path for table in mapping.in_scope])
     present = {row["name"] for row in server.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
-    databases = tuple(name for name in scope.databases if name in present)
+    databases = tuple(name for name in map(mapping.target_database, scope.databases) if name in present)
     there = read_catalog(server, databases)
     target = Target(accounts, databases, relations_of(there), routines_of(there), frozenset())
     moving = frozenset(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbook.bulk.masking import Token, masked
 from workbook.bulk.wire import Row, Wire, WireError
 from workbook.errors import TerminalError
 
@@ -28,7 +29,8 @@ class Job:
     """What moves one chunk: the SELECT, the LOAD DATA with a %s for the pipe's name, and the chunk ledger's statements.
 
     `noted` is the ledger's UPDATE, before and after the values that are set; `known` asks whether the chunk is loaded
-    already. `free_text` and `choices` (ENUM) are places of columns that need a look; `batch` is rows read at a time.
+    already. `free_text` and `choices` (ENUM) are places of columns that need a look; `batch` is rows read at a time;
+    `masks` are places of columns whose values become tokens on the way.
     """
 
     label: str
@@ -40,6 +42,7 @@ class Job:
     noted: tuple[str, str] | None = None
     known: str | None = None
     notes: bool = True
+    masks: tuple[tuple[int, Token], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def move(
     failed. Nothing of the chunk is then on the target, and the source's transaction still stands unless it was lost.
     """
     started = time.time()
-    feed = Feed(job, source, valve or Valve(), tell)
+    feed = Feed(job, masked(source, job.masks), valve or Valve(), tell)
     with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
         pipe = os.path.join(folder, "rows")
         os.mkfifo(pipe, 0o600)

@@ -15,7 +15,8 @@ from workbook.bulk.throttle import Change
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """A table as it was loaded; `resumed_rows` were on the target already, from a load that was interrupted."""
+    """A table as it was loaded; `resumed_rows` were on the target already, from a load that was interrupted; `left_out`
+    are rows that the mapping's filter keeps on the source (None: no filter)."""
 
     database: str
     table: str
@@ -24,6 +25,7 @@ class LoadedTable:
     bytes: int
     chunks: int
     seconds: float
+    left_out: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,19 @@ class BulkResult:
             ),
             faces.table(
                 [
-                    {**asdict(table), "size": faces.human_bytes(table.bytes), "seconds": round(table.seconds, 2)}
+                    {
+                        **asdict(table),
+                        "left_out": "" if table.left_out is None else table.left_out,
+                        "size": faces.human_bytes(table.bytes),
+                        "seconds": round(table.seconds, 2),
+                    }
                     for table in sorted(self.tables, key=lambda table: -table.rows)
                 ],
                 {
                     "database": "Database",
                     "table": "Table",
                     "rows": "Rows loaded",
+                    **({"left_out": "Left out by filter"} if any(t.left_out is not None for t in self.tables) else {}),
                     "resumed_rows": "Rows kept from before",
                     "chunks": "Chunks",
                     "size": "Sent",

@@ -10,7 +10,7 @@ from google.cloud import bigquery
 from workbook.names import mysql_path
 from workbook.servers import Session
 from workbook.validate.encoding import Field, Kind, mysql_hash, mysql_value
-from workbook.validate.sums import google_bucket, key_fields
+from workbook.validate.sums import google_bucket, key_fields, with_filter
 
 # About as many rows are looked at one by one; where more differ, the counts say "at least".
 MOST_ROWS = 100_000
@@ -42,14 +42,19 @@ class Located:
 
 
 def mysql_rows(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], buckets: int, chosen: Sequence[int], kind: Kind
+    session: Session,
+    path: tuple[str, str],
+    fields: Sequence[Field],
+    buckets: int,
+    chosen: Sequence[int],
+    kind: Kind,
+    only: str = "",
 ) -> list[Encoded]:
-    """The encoded columns of the rows in the chosen buckets of a MySQL table."""
+    """The encoded columns of the rows in the chosen buckets of a MySQL table; `only` is the mapping's filter."""
     values = ", ".join(f"{mysql_value(item, kind)} AS c{number}" for number, item in enumerate(fields))
     bucket = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
-    found = session.rows(
-        f"SELECT {values} FROM {mysql_path(*path)} WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})"
-    )
+    where = with_filter(f" WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})", only)
+    found = session.rows(f"SELECT {values} FROM {mysql_path(*path)}{where}")
     return [tuple(text(value) for value in row.values()) for row in found]
 
 

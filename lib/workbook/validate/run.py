@@ -8,13 +8,14 @@ from google.cloud import bigquery
 
 from workbook.catalog import Catalog
 from workbook.mapping import Mapping
+from workbook.mapping.flow import carried_table, kept_table
 from workbook.mapping.types import ENCODING_VERSION
 from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
-from workbook.validate.encoding import fields
+from workbook.validate.encoding import fields, on_target
 from workbook.validate.objects import compare_objects, compare_relations
 from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
@@ -98,7 +99,9 @@ def _subjects(
         if rows.get((item.path, "source-target")):
             raw = bigquery_path(project, settings.warehouse.raw_dataset, item.warehouse_name)
             there = raw if rows.get((item.path, "target-warehouse")) else ""
-            found.append(Subject(table, item.path, fields(table, item), there))
+            # Copies are made of what the target holds, which has its own names.
+            columns = on_target(fields(kept_table(table, item.flow), item), item.flow)
+            found.append(Subject(carried_table(table, item.flow), item.target_path, columns, there))
     return found
 
 
