@@ -9,6 +9,7 @@ from workbook.bulk.copy import Way
 from workbook.bulk.crew import Copied, Crew
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
+from workbook.bulk.fleet import Fleet
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
 from workbook.bulk.salts import cuttable, mark, seals_of, tokens_of
@@ -50,7 +51,11 @@ def load(
     ledger = ChunkLedger(target, settings.environment, seals)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
-    crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    crew: Crew | Fleet = (
+        Fleet(source, target, settings, ledger, driver_of(settings))
+        if settings.bulk.runner == "beam"
+        else Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    )
     try:
         deferred, planned = defer_hindrances(source, target, catalog, mapping, owned)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
@@ -74,6 +79,10 @@ def load(
             for item in mapping.in_scope
         }
         cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, ways)
+        if isinstance(crew, Fleet):
+            cutter.assume(crew.pace)
+            crew.announce(journal)
+            crew.weigh({table.path: table.data_bytes for table in tables})
         throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
         watch = Watch(source, say)
         with Restoring(target, planned, settings.bulk.workers) as restoring:
@@ -102,6 +111,7 @@ def load(
         throttled=tuple(throttle.changes),
         losses=tuple(crew.losses),
         history_highest=watch.history_highest,
+        pipeline=crew.ran(copied) if isinstance(crew, Fleet) else None,
     )
 
 
@@ -150,7 +160,7 @@ def _left_out(source: Server, mapping: Mapping) -> dict[tuple[str, str], int]:
 
 
 def _copy(
-    crew: Crew,
+    crew: Crew | Fleet,
     cutter: Cutter,
     snapshot: Snapshot,
     source: Server,
@@ -196,7 +206,7 @@ def _copy(
     return copied
 
 
-def _in_hand(crew: Crew, cutter: Cutter) -> str:
+def _in_hand(crew: Crew | Fleet, cutter: Cutter) -> str:
     """The tables that are being loaded, each with how far it is."""
     shares: dict[tuple[str, str], int] = {}
     for member in crew.members:
