@@ -3,6 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as ReadOnly
+from dataclasses import replace
 
 from workbook import plan
 from workbook.bulk.copy import Way
@@ -12,12 +14,13 @@ from workbook.bulk.defer import Restoring, defer_hindrances
 from workbook.bulk.fleet import Fleet
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
-from workbook.bulk.salts import cuttable, mark, seals_of, tokens_of
+from workbook.bulk.salts import Tokens, cuttable, mark, seals_of, tokens_of
 from workbook.bulk.snapshot import Snapshot, position, take
 from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
 from workbook.bulk.wire import Driver
 from workbook.catalog import Catalog, Table
+from workbook.errors import Refused
 from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
@@ -46,6 +49,8 @@ def load(
     there = {item.path: item.target_path for item in mapping.in_scope}
     # Before anything is touched: a salt may be missing.
     tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
+    if settings.bulk.runner == "beam":
+        _refuse_salts(tokens)
     choices = mark(mapping, tokens)
     seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
     ledger = ChunkLedger(target, settings.environment, seals)
@@ -64,6 +69,8 @@ def load(
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
         snapshot = take(source, crew.open_transactions)
+        if isinstance(crew, Fleet):
+            snapshot = replace(snapshot, how="where the source stood still for all workers")
         resumed, why = _resumable(ledger, snapshot, choices)
         if not resumed:
             ledger.begin(snapshot, choices)
@@ -113,6 +120,16 @@ def load(
         history_highest=watch.history_highest,
         pipeline=crew.ran(copied) if isinstance(crew, Fleet) else None,
     )
+
+
+def _refuse_salts(tokens: ReadOnly[tuple[str, str], Tokens]) -> None:
+    for path, columns in tokens.items():
+        if columns:
+            raise Refused(
+                f"The mapping masks {next(iter(columns))!r} of {'.'.join(path)} with a salt, and bulk.runner is beam.",
+                "Orders for workers on other machines are kept on the target, where no salt belongs.",
+                "Load from one machine (bulk.runner: local), or take the mask out of the mapping.",
+            )
 
 
 def driver_of(settings: Settings) -> Driver | None:
