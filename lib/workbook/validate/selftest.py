@@ -277,11 +277,15 @@ def _plant(session: Session, subject: Subject, good: tuple[str, str], bad: tuple
         # The last row is left to be taken away, unless it alone has a value.
         spare = order if where else order[:-1] or order
         for place in _free_rows(subject, item, [keys[number] for number in spare], planned):
-            changed = session.execute(
-                f"UPDATE {mysql_path(*bad)} SET {quote_mysql(item.name)} = {expression}"
-                f" WHERE {_ROW} = {order[place]}{where}"
-            )
-            if changed:
+            name = quote_mysql(item.name)
+            session.execute(f"UPDATE {mysql_path(*bad)} SET {name} = {expression} WHERE {_ROW} = {order[place]}{where}")
+            # What the type rounds back to where it was is no damage. A FLOAT's text tells less than its value does, a
+            # collation less than the bytes.
+            same = f"b.{name} <=> g.{name} AND CAST(b.{name} AS BINARY) <=> CAST(g.{name} AS BINARY)"
+            if session.scalar(
+                f"SELECT NOT ({same}) FROM {mysql_path(*bad)} AS b JOIN {mysql_path(*good)} AS g USING ({_ROW})"
+                f" WHERE {_ROW} = {order[place]}"
+            ):
                 planned.append(Damaged(item, keys[order[place]], what))
                 break
     if len(order) > 1 and all(known.key != keys[order[-1]] for known in planned):
@@ -309,7 +313,9 @@ def _changes(subject: Subject) -> list[tuple[Field, str, str, str]]:
     found: list[tuple[Field, str, str, str]] = []
     for item in subject.fields:
         column, name = subject.table.column[item.name], quote_mysql(item.name)
-        damage = _BY_TYPE.get(column.data_type) or _shape(column)
+        # A DOUBLE(10,4) is rounded as a DECIMAL is.
+        fixed = column.data_type in ("float", "double") and column.scale is not None
+        damage = _BY_TYPE.get("decimal" if fixed else column.data_type) or _shape(column)
         members = len(_MEMBER.findall(column.type)) if column.data_type == "enum" else 0
         if item.key:
             continue
