@@ -1,14 +1,15 @@
-"""The content of one table on all three servers: one checksum query each, the hops set side by side, differences located."""
+"""The content of one table on all three servers: read once on each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from google.cloud import bigquery
 from google.cloud.exceptions import GoogleCloudError, NotFound
 
-from workbook.bulk.chunks import cut
+from workbook.bulk.chunks import chunkable_key
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
@@ -16,24 +17,25 @@ from workbook.mapping.cleaning import clean_select, clean_type
 from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
-from workbook.validate import rows as rowwise
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
-from workbook.validate.result import TableVerdict
-from workbook.validate.rows import Located
-from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
+from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
+from workbook.validate.result import HOPS, TableVerdict
+from workbook.validate.sums import Side, bucket_count, google_sides
+from workbook.validate.walk import walk_both
 
 Found = TypeVar("Found")
-# A chunk of a checksum query: some seconds of one core.
-_CHUNK_ROWS = 500_000
+# A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
+_LARGE_CHUNK = 100_000
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The three servers of a validation."""
+    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up."""
 
     source: Server
     target: Server
-    warehouse: bigquery.Client
+    warehouse: bigquery.Client | None
+    pause: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -46,6 +48,11 @@ class _Ends:
     buckets: int
     raw: str
     clean: str
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the source holds each row once."""
+        return bool(self.table.key)
 
     @property
     def plain(self) -> bool:
@@ -62,8 +69,8 @@ class _Ends:
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
     started = time.monotonic()
-    warehouse = settings.warehouse
-    project = servers.warehouse.project
+    warehouse, client = settings.warehouse, servers.warehouse
+    project = client.project if client else ""
     ends = _Ends(
         table,
         mapped,
@@ -73,32 +80,56 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
     )
     sides: dict[str, Side | str] = {}
-    with servers.source.session() as source, servers.target.session() as target:
+    found: list[TableVerdict] = []
+    with servers.source.session() as source, servers.target.session() as target, ThreadPoolExecutor(1) as pool:
         for session in (source, target):
             session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        chunks = cut(source, table, _CHUNK_ROWS)
-        mariadb = source.flavour == "mariadb"
-        if mariadb:
-            # It knows no hint against merging.
-            source.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
-        sides["source"] = _attempted(lambda: mysql_side(source, table.path, ends.fields, ends.buckets, chunks))
-        # The keys of both sides may be ordered otherwise (MariaDB's uuid and collations, a key that is utf8mb4 on the
-        # target by choice): then each side is cut in its own order.
-        own_order = mariadb or any(mapped.target.moves(table.column[name].charset) for name in table.key)
-        there = lambda: cut(target, table, _CHUNK_ROWS) if own_order else chunks  # noqa: E731
-        sides["target"] = _attempted(lambda: mysql_side(target, table.path, ends.fields, ends.buckets, there()))
-        sides["warehouse"], expected, clean = _warehouse_sides(servers.warehouse, ends, settings)
-        found = []
-        for hop, before, after in (
-            ("source-target", "source", "target"),
-            ("target-warehouse", "target", "warehouse"),
-            ("source-warehouse", "source", "warehouse"),
-        ):
-            found.append(_hop(hop, before, after, sides, ends, (source, target, servers.warehouse), settings))
-    found[1] = _clean_verdict(servers.warehouse, ends, settings, found[1], expected, clean)
+            if session.flavour == "mariadb":
+                # It knows no hint against merging.
+                session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
+        there = pool.submit(_warehouse_sides, client, ends, settings) if client else None
+        alike = _ordered_alike(source, target, table, mapped)
+        sides["source"], sides["target"] = walk_both(
+            source, target, table, ends.fields, ends.keyed, servers.pause, _attempted, alike
+        )
+        if there is None:
+            return [
+                replace(
+                    _hop(HOPS[0], sides, ends, source, target, client, settings, alike),
+                    seconds=time.monotonic() - started,
+                )
+            ]
+        sides["warehouse"], expected, clean = there.result()
+        for hop in HOPS:
+            twin = next((one for one in found if one.hop == "target-warehouse"), None)
+            if hop == "source-warehouse" and twin and found[0].verdict == "same":
+                # Source and target are alike to the byte: what the target's hop shows is true of the source's.
+                found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
+                continue
+            found.append(_hop(hop, sides, ends, source, target, client, settings, alike))
+    assert client
+    found[1] = _clean_verdict(client, ends, settings, found[1], expected, clean)
     seconds = time.monotonic() - started
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
+
+
+def _ordered_alike(source: Session, target: Session, table: Table, mapped: TableMap) -> bool:
+    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both.
+
+    Not where MariaDB has its own order (uuid, collations), where a key becomes utf8mb4 by choice, and where the key's
+    type or collation came out otherwise on the target.
+    """
+    if source.flavour != target.flavour or any(mapped.target.moves(table.column[name].charset) for name in table.key):
+        return False
+    rows = target.rows(
+        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation FROM information_schema.COLUMNS"
+        " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        table.path,
+    )
+    there = {row["name"]: (row["type"], row["collation"]) for row in rows}
+    cut_by = chunkable_key(table)
+    return all(there.get(name) == (table.column[name].data_type, table.column[name].collation) for name in cut_by)
 
 
 def _attempted(read: Callable[[], Found]) -> Found | str:
@@ -128,21 +159,22 @@ def _warehouse_sides(
         why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
         return why, why, why
 
-    def alone(source: str, columns: tuple[list[str], list[str]]) -> Side | str:
-        found = _attempted(lambda: google_sides(client, [source], names, *columns, ends.buckets))
+    def alone(source: str, values: list[str], keyed: bool) -> Side | str:
+        found = _attempted(lambda: google_sides(client, [source], names, values, keyed, ends.buckets))
         return found if isinstance(found, str) else found[0]
 
-    def read(sources: list[str], columns: tuple[list[str], list[str]]) -> list[Side | str]:
-        one_job = _attempted(lambda: google_sides(client, sources, names, *columns, ends.buckets))
+    def read(sources: list[str], values: list[str], keyed: bool) -> list[Side | str]:
+        one_job = _attempted(lambda: google_sides(client, sources, names, values, keyed, ends.buckets))
         if not isinstance(one_job, str):
             return list(one_job)
-        return [alone(source, columns) for source in sources]
+        return [alone(source, values, keyed) for source in sources]
 
     if ends.plain:
-        raw, clean = read([ends.raw, ends.clean], _google_columns(ends))
+        raw, clean = read([ends.raw, ends.clean], _google_columns(ends)[1], ends.keyed)
         return raw, raw, clean
-    (raw,) = read([ends.raw], _google_columns(ends))
-    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends))
+    (raw,) = read([ends.raw], _google_columns(ends)[1], ends.keyed)
+    # What rules make of keys may be there twice.
+    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends)[1], False)
     return raw, expected, clean
 
 
@@ -155,13 +187,15 @@ def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
 
 def _hop(
     hop: str,
-    before: str,
-    after: str,
     sides: dict[str, Side | str],
     ends: _Ends,
-    readers: tuple[Session, Session, bigquery.Client],
+    source: Session,
+    target: Session,
+    client: bigquery.Client | None,
     settings: Settings,
+    alike: bool,
 ) -> TableVerdict:
+    before, after = hop.split("-")
     one, other = sides[before], sides[after]
     base = TableVerdict(ends.table.database, ends.table.name, hop, "incomparable", None, None, {})
     rows = tuple(side.rows if isinstance(side, Side) else None for side in (one, other))
@@ -175,54 +209,63 @@ def _hop(
             base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
-    chosen = differing(one.buckets[kind], other.buckets[kind])
     states = {item.name: _settled(item, hop, one) for item in ends.fields}
-    if not chosen:
+    if one.total[kind] == other.total[kind]:
         return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
-    source, target, client = readers
-    key, values = _google_columns(ends)
-    looked = _looked_at(chosen, one.buckets[kind], other.buckets[kind])
 
-    def read(side: str) -> list[rowwise.Encoded]:
-        if side == "warehouse":
-            return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, looked)
-        session = source if side == "source" else target
-        return rowwise.mysql_rows(session, ends.table.path, ends.fields, ends.buckets, looked, kind)
+    def end(name: str, side: Side) -> End:
+        if name == "warehouse":
+            assert client
+            return GoogleEnd(client, ends.raw, *_google_columns(ends))
+        chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
+        return MysqlEnd(source if name == "source" else target, ends.table.path, ends.fields, kind, chunks)
 
-    located = _attempted(
-        lambda: rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
-    )
-    return _located(base, states, located, looked == chosen)
+    search = Search(names, ends.table.key, settings.validate_.samples)
+    why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
+    return _different(base, states, search, why)
 
 
-def _looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
-    """The differing buckets that are looked at row by row: whole ones, the same on both sides, until they hold many rows."""
-    looked: list[int] = []
-    rows = 0
-    for bucket in chosen:
-        rows += max(sums.get(bucket, (0,))[0] for sums in (one, other))
-        if looked and rows > rowwise.MOST_ROWS:
-            break
-        looked.append(bucket)
-    return looked
+def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends: _Ends, alike: bool) -> str:
+    """Look where the digests differ: chunk by chunk where both ends have the same chunks, by buckets elsewhere; nothing to say."""
+    before, after = of
+    one, other = sides
+    if isinstance(before, MysqlEnd) and isinstance(after, MysqlEnd) and alike:
+        for number, (chunk, digest) in one.chunks.items():
+            there = other.chunks[number][1]
+            if digest == there:
+                continue
+            if max(digest.rows, there.rows) <= _LARGE_CHUNK:
+                search.look(before, after, Region(chunk))
+                continue
+            count = bucket_count(max(digest.rows, there.rows))
+            buckets = before.buckets(ends.keyed, count, chunk), after.buckets(ends.keyed, count, chunk)
+            in_buckets(search, before, after, buckets, Region(chunk, count))
+        return ""
+    of_both = [
+        dict(side.buckets) or end.buckets(ends.keyed, ends.buckets) if isinstance(end, MysqlEnd) else dict(side.buckets)
+        for end, side in zip(of, sides, strict=True)
+    ]
+    in_buckets(search, before, after, (of_both[0], of_both[1]), Region(None, ends.buckets))
+    return ""
 
 
-def _located(base: TableVerdict, states: dict[str, str], located: Located | str, whole: bool) -> TableVerdict:
-    """A verdict of `different`, also where the rows could not be looked at one by one: the checksums differ all the same."""
-    if isinstance(located, str):
-        why = f"the checksums differ; the rows could not be looked at: {located}"
-        return replace(base, verdict="different", columns=dict.fromkeys(states, "sampled"), why=why)
-    return _different(base, states, located, whole)
+def _different(base: TableVerdict, states: dict[str, str], search: Search, failed: str) -> TableVerdict:
+    """The verdict where digests differ, also where not all rows could be looked at; columns not seen are `sampled`.
 
-
-def _different(base: TableVerdict, states: dict[str, str], located: Located, whole: bool) -> TableVerdict:
-    """A verdict of `different` with the columns that changed; the others are as proven as the look was whole."""
+    Rows without a hash are no difference: nothing is known of them.
+    """
+    if "have no hash" in failed:
+        return replace(base, verdict="incomparable", columns=dict.fromkeys(states, "incomparable"), why=failed)
+    located = search.located()
     columns = {
-        name: "different" if name in located.columns else state if whole else "sampled"
+        name: "different" if name in located.columns else state if search.all_read and not failed else "sampled"
         for name, state in states.items()
     }
     total = max((base.rows_source or 0), (base.rows_target or 0)) + min(located.missing, located.extra)
     odd = located.missing + located.extra + located.changed
+    why = f"the digests differ; the rows could not be looked at: {failed}" if failed else ""
+    if not failed and not search.all_counted:
+        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at"
     return replace(
         base,
         verdict="different",
@@ -232,7 +275,7 @@ def _different(base: TableVerdict, states: dict[str, str], located: Located, who
         changed=located.changed,
         samples=located.rows,
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
-        why="" if whole else "at least: too many rows differ to look at each of them",
+        why=why,
     )
 
 
@@ -263,24 +306,15 @@ def _clean_verdict(
         why = f"clean table: {one if isinstance(one, str) else other}"
         verdict = "different" if "not there" in why else "incomparable"
         return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=0.0)
-    chosen = differing(one.buckets["shared"], other.buckets["shared"])
-    if not chosen:
+    if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
         return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
-    key, values = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    looked = _looked_at(chosen, one.buckets["shared"], other.buckets["shared"])
-    names = [column.name for column in ends.mapped.columns]
-
-    def read(place: str) -> list[rowwise.Encoded]:
-        return rowwise.google_rows(client, place, key, values, ends.buckets, looked)
-
-    located = _attempted(
-        lambda: rowwise.compare(
-            names, ends.table.key, read(ends.expected), read(ends.clean), settings.validate_.samples
-        )
-    )
-    judged = _located(raw, states, located, looked == chosen)
+    columns = _google_columns(ends) if ends.plain else _clean_columns(ends)
+    search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
+    of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
+    failed = _attempted(lambda: _search(search, of, (one, other), ends, False))
+    judged = _different(raw, states, search, failed)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )

@@ -46,21 +46,31 @@ def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
     )
 
 
-def mysql_value(field: Field, kind: Kind) -> str:
-    """The encoded bytes of a column in MySQL."""
+def mysql_text(field: Field, kind: Kind) -> str:
+    """The canonical text of a column in MySQL, free text behind its length; `~` for NULL."""
     text = field.rule.exact if kind == "exact" else field.rule.shared
     if kind == "exact" and field.charset not in _LOSSLESS:
         text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
     text = text.replace("{c}", quote_mysql(field.name))
     if field.rule.free:
-        return f"IFNULL(CONCAT('=', LENGTH({text}), ':', CAST({text} AS BINARY), ';'), '~;')"
-    return f"IFNULL(CONCAT(CAST({text} AS BINARY), ';'), '~;')"
+        text = f"CONCAT('=', LENGTH({text}), ':', {text})"
+    return f"IFNULL({text}, '~')"
+
+
+def mysql_value(field: Field, kind: Kind) -> str:
+    """The encoded bytes of a column in MySQL."""
+    return f"CONCAT(CAST({mysql_text(field, kind)} AS BINARY), ';')"
+
+
+def mysql_digest(chosen: Sequence[Field], kind: Kind) -> str:
+    """The SHA-256 of the encoded columns in MySQL, in hexadecimal; its first 32 digits count."""
+    # One flat call: what it is spared for each column is a third of the time of a whole validation.
+    return f"SHA2(CONCAT_WS(';', {', '.join(mysql_text(field, kind) for field in chosen)}, ''), 256)"
 
 
 def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
     """The first 16 bytes of the SHA-256 of the encoded columns in MySQL."""
-    values = ", ".join(mysql_value(field, kind) for field in chosen)
-    return f"LEFT(UNHEX(SHA2(CONCAT({values}), 256)), 16)"
+    return f"UNHEX(LEFT({mysql_digest(chosen, kind)}, 32))"
 
 
 def google_value(name: str, canonical: str, free: bool = False) -> str:
@@ -99,11 +109,16 @@ CLEAN_CANONICAL = {
 }
 
 
-def lossy(field: Field) -> bool:
-    """Whether MySQL can hold more in this column than the warehouse's form of it."""
-    return mysql_value(field, "exact") != mysql_value(field, "shared")
+def losing(chosen: Sequence[Field]) -> str:
+    """The condition for rows of which the warehouse can hold less than MySQL; nothing where there can be none."""
+    proofs = [
+        item.rule.proof.replace("{c}", quote_mysql(item.name))
+        for item in chosen
+        if item.rule.proof and item.rule.exact != item.rule.shared
+    ]
+    return " OR ".join(f"({proof})" for proof in proofs)
 
 
-def same_for_both(chosen: Sequence[Field]) -> bool:
-    """Whether one hash serves both hops."""
-    return not any(lossy(field) for field in chosen)
+def needs_both(chosen: Sequence[Field]) -> bool:
+    """Whether the exact hash of a row may differ from the shared one though it loses nothing: by its character set."""
+    return any(item.charset not in _LOSSLESS for item in chosen)
