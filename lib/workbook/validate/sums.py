@@ -122,7 +122,7 @@ def _digest_row(
         where = f"{where} AND ({extra})" if where else f" WHERE {extra}"
     one_pass = keyed and _knows_binary_xor(session)
     if one_pass:
-        wanted = [f"HEX(BIT_XOR(IFNULL({mysql_hash(fields, kind)}, RANDOM_BYTES(16)))) AS d_{kind}" for kind in kinds]
+        wanted = [f"HEX(BIT_XOR(LEFT(IFNULL({mysql_hash(fields, kind)}, RANDOM_BYTES(16)), 16))) AS d_{kind}" for kind in kinds]
         wanted += [f"IFNULL(SUM({test}), 0) AS {name}" for name, test in counted.items()]
         head, tail = f"SELECT {', '.join(['COUNT(*) AS n', *wanted])} FROM {mysql_path(*path)}", ""
     else:
