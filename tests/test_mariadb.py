@@ -17,7 +17,6 @@ from conftest import Scratch
 from migration import Migration
 from workbook.accounts import check_accounts, plan_accounts
 from workbook.assess import assess, checks_for
-from workbook.bulk.chunks import cut
 from workbook.catalog import Column, read_catalog
 from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.errors import TerminalError
