@@ -127,9 +127,7 @@ class _Ground:
             if not self._sql(role, "SELECT 1 FROM mysql.component WHERE component_urn LIKE '%classic_hashing'"):
                 self._sql(role, "INSTALL COMPONENT 'file://component_classic_hashing'")
         urls = [part for role in ("source", "target") for part in (self._url(role), "t")]
-        answer, run = self._timed(
-            [str(tool), *urls, "-k", "id", "-c", "%", "-a", "hashdiff", "-j", "2", "--json", "--no-tracking"]
-        )
+        answer, run = self._timed([str(tool), *urls, "-k", "id", "-c", "%", "-a", "hashdiff", "-j", "2", "--json"])
         lines = len(answer.splitlines())
         if lines != 2 * changed:
             raise RuntimeError(f"it wrote {lines} lines: {answer[-200:]}")
@@ -140,6 +138,11 @@ class _Ground:
         environment = {**os.environ, "PSO_DV_CONN_HOME": str(home), "PSO_DV_CONFIG_HOME": str(home)}
         home.mkdir(exist_ok=True)
         for role in ("source", "target"):
+            # It sets its sessions to the zone UTC by name.
+            if not self._sql(role, "SELECT 1 FROM mysql.time_zone_name WHERE Name = 'UTC'"):
+                self._sql(role, "INSERT INTO mysql.time_zone (Time_zone_id, Use_leap_seconds) VALUES (1, 'N')")
+                self._sql(role, "INSERT INTO mysql.time_zone_name VALUES ('UTC', 1)")
+                self._sql(role, "INSERT INTO mysql.time_zone_transition_type VALUES (1, 0, 0, 0, 'UTC')")
             server = self._state["servers"][role]
             words = ["connections", "add", "--connection-name", role, "MySQL", "--host", "127.0.0.1"]
             words += ["--port", str(server["port"]), "--user", "root", "--password", server["root_password"]]
@@ -162,7 +165,7 @@ class _Ground:
         output = self._folder / "answer.txt"
         with output.open("w") as out, clocked(self._servers) as said:
             process = subprocess.Popen(
-                command, stdout=out, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[1]
+                command, stdout=out, stderr=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[1]
             )
             with Memory(process.pid) as memory:
                 cpu = ended(process)

@@ -4,10 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
-
-from google.cloud import bigquery
-from google.cloud.exceptions import GoogleCloudError, NotFound
+from typing import TYPE_CHECKING, TypeVar
 
 from workbook.bulk.chunks import chunkable_key
 from workbook.catalog import Table
@@ -23,6 +20,9 @@ from workbook.validate.result import HOPS, TableVerdict
 from workbook.validate.sums import Side, bucket_count, google_sides
 from workbook.validate.walk import walk_both
 
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
 Found = TypeVar("Found")
 # A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
 _LARGE_CHUNK = 100_000
@@ -34,7 +34,7 @@ class Servers:
 
     source: Server
     target: Server
-    warehouse: bigquery.Client | None
+    warehouse: "bigquery.Client | None"
     pause: Callable[[], None] = lambda: None
 
 
@@ -136,16 +136,21 @@ def _attempted(read: Callable[[], Found]) -> Found | str:
     """What was read, or the reason why it could not be."""
     try:
         return read()
-    except NotFound as error:
-        return f"it is not there: {error.message[:200]}"
     except WorkbookError as error:
         return error.found
-    except GoogleCloudError as error:
-        return f"the warehouse answered: {str(error)[:300]}"
+    except Exception as error:
+        # Imported here, because the import costs seconds that a comparison without a warehouse need not pay.
+        from google.cloud.exceptions import GoogleCloudError, NotFound
+
+        if isinstance(error, NotFound):
+            return f"it is not there: {error.message[:200]}"
+        if isinstance(error, GoogleCloudError):
+            return f"the warehouse answered: {str(error)[:300]}"
+        raise
 
 
 def _warehouse_sides(
-    client: bigquery.Client, ends: _Ends, settings: Settings
+    client: "bigquery.Client", ends: _Ends, settings: Settings
 ) -> tuple[Side | str, Side | str, Side | str]:
     """The checksums of the raw table, of what its rules make of it, and of the clean table.
 
@@ -191,7 +196,7 @@ def _hop(
     ends: _Ends,
     source: Session,
     target: Session,
-    client: bigquery.Client | None,
+    client: "bigquery.Client | None",
     settings: Settings,
     alike: bool,
 ) -> TableVerdict:
@@ -295,7 +300,7 @@ def _tolerance(hop: str, side: Side) -> str:
 
 
 def _clean_verdict(
-    client: bigquery.Client, ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
+    client: "bigquery.Client", ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
 ) -> TableVerdict:
     """The verdict of the hop into the warehouse, after the clean table was set against its rules over the raw one."""
     if raw.verdict != "same":

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from google.cloud import bigquery
 
 from workbook.bulk.chunks import Chunk
 from workbook.names import mysql_path, with_values
@@ -21,6 +20,9 @@ from workbook.validate.encoding import Field, Kind, google_hash, mysql_digest, m
 from workbook.validate.rows import Encoded, Located, compare, encoded_text, merged
 from workbook.validate.sums import Digest, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets, not_hashed
 from workbook.validate.walk import joined
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 Found = TypeVar("Found")
 Pairs = npt.NDArray[np.uint64]  # one row a row: the first 64 bits of the key's hash and of the row's
@@ -121,7 +123,7 @@ class MysqlEnd:
 class GoogleEnd:
     """A table of the warehouse, or a query in parentheses; `key` and `values` are encoded columns."""
 
-    client: bigquery.Client
+    client: "bigquery.Client"
     source: str
     key: Sequence[str]
     values: Sequence[str]

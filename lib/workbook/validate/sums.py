@@ -8,8 +8,7 @@ and four pieces of 32 bits are summed instead.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from workbook.bulk.chunks import Chunk
 from workbook.errors import TerminalError
@@ -25,6 +24,9 @@ from workbook.validate.encoding import (
     mysql_hash,
     needs_both,
 )
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 _ROWS_A_BUCKET = 500
 _MOST_BUCKETS = 4096
@@ -122,7 +124,10 @@ def _digest_row(
         where = f"{where} AND ({extra})" if where else f" WHERE {extra}"
     one_pass = keyed and _knows_binary_xor(session)
     if one_pass:
-        wanted = [f"HEX(BIT_XOR(LEFT(IFNULL({mysql_hash(fields, kind)}, RANDOM_BYTES(16)), 16))) AS d_{kind}" for kind in kinds]
+        wanted = [
+            f"HEX(BIT_XOR(LEFT(IFNULL({mysql_hash(fields, kind)}, RANDOM_BYTES(16)), 16))) AS d_{kind}"
+            for kind in kinds
+        ]
         wanted += [f"IFNULL(SUM({test}), 0) AS {name}" for name, test in counted.items()]
         head, tail = f"SELECT {', '.join(['COUNT(*) AS n', *wanted])} FROM {mysql_path(*path)}", ""
     else:
@@ -218,7 +223,7 @@ def google_bucket(row_hash: str, buckets: int) -> str:
 
 
 def google_sides(
-    client: bigquery.Client,
+    client: "bigquery.Client",
     sources: Sequence[str],
     columns: Sequence[str],
     values: Sequence[str],
