@@ -14,7 +14,7 @@ from workbook.mapping.cleaning import clean_select, clean_type
 from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
-from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.result import HOPS, TableVerdict
 from workbook.validate.sums import Side, bucket_count, google_sides
@@ -48,6 +48,7 @@ class _Ends:
     buckets: int
     raw: str
     clean: str
+    there: tuple[Field, ...] = ()  # the columns as the target has them
 
     @property
     def keyed(self) -> bool:
@@ -89,9 +90,18 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
                 # It knows no hint against merging.
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
         there = pool.submit(_warehouse_sides, client, ends, settings) if client else None
-        alike = _ordered_alike(source, target, table, mapped)
+        if source.flavour == "mysql":
+            ends.fields = tuple(replace(item, utf8=item.charset in UTF8) for item in ends.fields)
+        alike, ends.there = _as_there(source, target, ends)
         sides["source"], sides["target"] = walk_both(
-            source, target, table, ends.fields, ends.keyed, servers.pause, _attempted, alike
+            (source, ends.fields),
+            (target, ends.there),
+            table,
+            ends.keyed,
+            servers.pause,
+            _attempted,
+            alike,
+            client is not None,
         )
         if there is None:
             return [
@@ -114,22 +124,24 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
 
 
-def _ordered_alike(source: Session, target: Session, table: Table, mapped: TableMap) -> bool:
-    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both.
+def _as_there(source: Session, target: Session, ends: _Ends) -> tuple[bool, tuple[Field, ...]]:
+    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; the target's fields.
 
     Not where MariaDB has its own order (uuid, collations), where a key becomes utf8mb4 by choice, and where the key's
     type or collation came out otherwise on the target.
     """
-    if source.flavour != target.flavour or any(mapped.target.moves(table.column[name].charset) for name in table.key):
-        return False
+    table = ends.table
     rows = target.rows(
-        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation FROM information_schema.COLUMNS"
-        " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation, CHARACTER_SET_NAME AS charset"
+        " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
         table.path,
     )
-    there = {row["name"]: (row["type"], row["collation"]) for row in rows}
-    cut_by = chunkable_key(table)
-    return all(there.get(name) == (table.column[name].data_type, table.column[name].collation) for name in cut_by)
+    there = {row["name"]: row for row in rows}
+    known = {name: (row["type"], row["collation"]) for name, row in there.items()}
+    alike = source.flavour == target.flavour and all(
+        known.get(name) == (table.column[name].data_type, table.column[name].collation) for name in chunkable_key(table)
+    )
+    return alike, tuple(replace(item, utf8=there.get(item.name, {}).get("charset") in UTF8) for item in ends.fields)
 
 
 def _attempted(read: Callable[[], Found]) -> Found | str:
@@ -223,7 +235,8 @@ def _hop(
             assert client
             return GoogleEnd(client, ends.raw, *_google_columns(ends))
         chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
-        return MysqlEnd(source if name == "source" else target, ends.table.path, ends.fields, kind, chunks)
+        session, of_side = (source, ends.fields) if name == "source" else (target, ends.there)
+        return MysqlEnd(session, ends.table.path, of_side, kind, chunks)
 
     search = Search(names, ends.table.key, settings.validate_.samples)
     why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))

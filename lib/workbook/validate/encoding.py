@@ -18,18 +18,24 @@ Kind = Literal["exact", "shared"]
 # Between these and Unicode every byte has its own way there and back. Of others (sjis, gbk, …) several byte sequences
 # become one character, so the bytes themselves are compared where both ends are MySQL. None: the column is no text.
 _LOSSLESS = {None, "ascii", "latin1", "utf8", "utf8mb3", "utf8mb4", "utf16", "utf16le", "utf32", "ucs2", "binary"}
+# The bytes of these are UTF-8 as they are.
+UTF8 = {"ascii", "utf8", "utf8mb3", "utf8mb4"}
 PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key."""
+    """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key.
+
+    `charset` is the source's; `utf8` where the server that is read is known to hold UTF-8, which needs no conversion.
+    """
 
     name: str
     warehouse_name: str
     rule: TypeRule
     key: bool
     charset: str | None = None
+    utf8: bool = False
 
 
 def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
@@ -51,6 +57,8 @@ def mysql_text(field: Field, kind: Kind) -> str:
     text = field.rule.exact if kind == "exact" else field.rule.shared
     if kind == "exact" and field.charset not in _LOSSLESS:
         text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
+    elif field.utf8:
+        text = text.replace("CONVERT({c} USING utf8mb4)", "{c}")
     text = text.replace("{c}", quote_mysql(field.name))
     if field.rule.free:
         text = f"CONCAT('=', LENGTH({text}), ':', {text})"
@@ -62,15 +70,19 @@ def mysql_value(field: Field, kind: Kind) -> str:
     return f"CONCAT(CAST({mysql_text(field, kind)} AS BINARY), ';')"
 
 
-def mysql_digest(chosen: Sequence[Field], kind: Kind) -> str:
-    """The SHA-256 of the encoded columns in MySQL, in hexadecimal; its first 32 digits count."""
+def mysql_digest(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -> str:
+    """The SHA-256 of the encoded columns in MySQL, in hexadecimal; its first 32 digits count.
+
+    Of a row that is larger than max_allowed_packet it is NULL, or the hash of `otherwise`.
+    """
     # One flat call: what it is spared for each column is a third of the time of a whole validation.
-    return f"SHA2(CONCAT_WS(';', {', '.join(mysql_text(field, kind) for field in chosen)}, ''), 256)"
+    row = f"CONCAT_WS(';', {', '.join(mysql_text(field, kind) for field in chosen)}, '')"
+    return f"SHA2({row if otherwise == 'NULL' else f'IFNULL({row}, {otherwise})'}, 256)"
 
 
-def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
+def mysql_hash(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -> str:
     """The first 16 bytes of the SHA-256 of the encoded columns in MySQL."""
-    return f"UNHEX(LEFT({mysql_digest(chosen, kind)}, 32))"
+    return f"UNHEX(LEFT({mysql_digest(chosen, kind, otherwise)}, 32))"
 
 
 def google_value(name: str, canonical: str, free: bool = False) -> str:

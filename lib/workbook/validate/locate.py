@@ -179,7 +179,8 @@ class Search:
         self.missing += counts[0]
         self.extra += counts[1]
         self.changed += counts[2]
-        left = max(MOST_ROWS - self._read, 0)
+        # Some of every region, so that one kind of difference does not hide another.
+        left = max(MOST_ROWS - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
             part = slice(first, min(first + _KEYS_A_QUERY, left))
             old, new = np.concatenate([changed[part], missing[part]]), np.concatenate([changed[part], extra[part]])

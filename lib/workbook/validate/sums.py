@@ -80,22 +80,22 @@ def key_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
 
 
 def mysql_sums(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], keyed: bool, chunk: Chunk
+    session: Session, path: tuple[str, str], fields: Sequence[Field], keyed: bool, chunk: Chunk, shared: bool = True
 ) -> tuple[dict[Kind, Digest], dict[str, int]]:
     """The digests of the rows of a chunk on source or target, and how many values of each column a rule changes.
 
-    Raises NotHashed where the server could not compute a hash (a value beyond max_allowed_packet becomes NULL there) and
-    says so; where it does not (a set of rows in one pass), that row's hash is random, so that the chunk never is the same.
+    Without `shared`, for a hop between two MySQL servers, no losses are counted. Raises NotHashed where the server could
+    not compute a hash (a value beyond max_allowed_packet becomes NULL there) and says so; where it does not (a set of
+    rows in one pass), that row's hash is random, so that the chunk never is the same.
     """
-    kinds: tuple[Kind, ...] = ("exact", "shared") if needs_both(fields) else ("exact",)
-    proofs = {
-        f"l{number}": item.rule.proof.replace("{c}", quote_mysql(item.name))
-        for number, item in enumerate(fields)
-        if item.rule.proof
-    }
+    kinds: tuple[Kind, ...] = ("exact", "shared") if shared and needs_both(fields) else ("exact",)
+    lossy = [
+        (f"l{number}", item.name, item.rule.proof) for number, item in enumerate(fields) if shared and item.rule.proof
+    ]
+    proofs = {alias: proof.replace("{c}", quote_mysql(name)) for alias, name, proof in lossy}
     row = _digest_row(session, path, fields, keyed, kinds, chunk, proofs)
     digests = {kind: _digest(row, kind) for kind in kinds}
-    losses = {item.name: int(str(row[f"l{number}"])) for number, item in enumerate(fields) if item.rule.proof}
+    losses = {name: int(str(row[alias])) for alias, name, _ in lossy}
     if "shared" not in digests:
         digests["shared"] = digests["exact"]
         condition = losing(fields)
@@ -124,10 +124,7 @@ def _digest_row(
         where = f"{where} AND ({extra})" if where else f" WHERE {extra}"
     one_pass = keyed and _knows_binary_xor(session)
     if one_pass:
-        wanted = [
-            f"HEX(BIT_XOR(LEFT(IFNULL({mysql_hash(fields, kind)}, RANDOM_BYTES(16)), 16))) AS d_{kind}"
-            for kind in kinds
-        ]
+        wanted = [f"HEX(BIT_XOR({mysql_hash(fields, kind, 'RAND()')})) AS d_{kind}" for kind in kinds]
         wanted += [f"IFNULL(SUM({test}), 0) AS {name}" for name, test in counted.items()]
         head, tail = f"SELECT {', '.join(['COUNT(*) AS n', *wanted])} FROM {mysql_path(*path)}", ""
     else:

@@ -80,13 +80,14 @@ class Tally:
     """A side while it is read."""
 
     keyed: bool
+    shared: bool = True
     total: dict[Kind, Digest] = field(default_factory=lambda: {"exact": Digest(), "shared": Digest()})
     chunks: dict[int, tuple[Chunk, Digest]] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
 
     def read(self, session: Session, fields: Sequence[Field], chunk: Chunk) -> int:
         """Add a chunk; how many rows it has."""
-        digests, losses = mysql_sums(session, chunk.path, fields, self.keyed, chunk)
+        digests, losses = mysql_sums(session, chunk.path, fields, self.keyed, chunk, self.shared)
         for kind, digest in digests.items():
             self.total[kind] = self.total[kind].plus(digest, self.keyed)
         self.chunks[chunk.number] = (chunk, digests["exact"])
@@ -101,10 +102,10 @@ class Tally:
 
 def walk_alone(
     session: Session, table: Table, fields: Sequence[Field], keyed: bool, pause: Callable[[], None],
-    planned: Callable[[Chunk], None] = lambda chunk: None,
+    planned: Callable[[Chunk], None] = lambda chunk: None, shared: bool = True,
 ) -> Side:  # fmt: skip
     """Read a table in its own order; `planned` hears of each chunk before it is read."""
-    tally, cutter = Tally(keyed), Cutter(session, table)
+    tally, cutter = Tally(keyed, shared), Cutter(session, table)
     for chunk in cutter.chunks():
         pause()
         planned(chunk)
@@ -115,40 +116,43 @@ def walk_alone(
 
 
 def walk_both(
-    source: Session,
-    target: Session,
+    source: tuple[Session, Sequence[Field]],
+    target: tuple[Session, Sequence[Field]],
     table: Table,
-    fields: Sequence[Field],
     keyed: bool,
     pause: Callable[[], None],
     attempted: Callable[[Callable[[], Side]], Side | str],
     alike: bool,
+    shared: bool,
 ) -> tuple[Side | str, Side | str]:
     """Read a table on both servers at once; a side that cannot be read is the reason why.
 
     `alike`: both order their keys in the same way, so that the target follows the source's cuts and chunks compare.
+    `shared`: the sides will be compared with the warehouse too.
     """
     cuts: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
 
     def lead() -> Side:
         try:
-            return walk_alone(source, table, fields, keyed, pause, cuts.put)
+            return walk_alone(source[0], table, source[1], keyed, pause, cuts.put, shared)
         finally:
             cuts.put(None)
 
     def follow() -> Side:
-        tally = Tally(keyed)
+        tally = Tally(keyed, shared)
         for chunk in iter(cuts.get, None):
-            tally.read(target, fields, chunk)
+            tally.read(*target, chunk)
         return tally.side()
 
     with ThreadPoolExecutor(2) as pool:
         leading = pool.submit(attempted, lead)
-        following = pool.submit(attempted, follow if alike else lambda: walk_alone(target, table, fields, keyed, pause))
+        following = pool.submit(
+            attempted, follow if alike else lambda: walk_alone(target[0], table, target[1], keyed, pause, shared=shared)
+        )
         here, there = leading.result(), following.result()
     if isinstance(here, str) and alike and not isinstance(there, str):
         # It followed cuts that ended early.
-        there = attempted(lambda: walk_alone(target, table, fields, keyed, pause))
+        there = attempted(lambda: walk_alone(target[0], table, target[1], keyed, pause, shared=shared))
     return here, there
 
 
