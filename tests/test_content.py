@@ -20,7 +20,7 @@ from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields
 from workbook.validate.pace import Pace
 from workbook.validate.result import TableVerdict
-from workbook.validate.sums import Digest
+from workbook.validate.sums import Digest, Reading
 from workbook.validate.walk import walk_alone
 
 ROWS = 6000
@@ -163,7 +163,7 @@ def test_the_servers_digests_are_those_of_python(both: Both, key: str) -> None:
     (item,) = generate(catalog, None, True).in_scope
     table = catalog.table[item.path]
     with both.scratch.source.session() as session:
-        side = walk_alone(session, table, fields(table, item), bool(table.key), lambda: None)
+        side = walk_alone(Reading(session, table.path, fields(table, item)), table, bool(table.key))
     for kind in ("exact", "shared"):
         hashes = [row_hash(encode_row(["integer", "text", "date"], row, kind)) for row in rows]
         each = [Digest(1, tuple(int.from_bytes(one[at : at + 4], "big") for at in range(0, 16, 4))) for one in hashes]

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from workbook import errors
 from workbook.assess import checks
+from workbook.beam import estimate
 from workbook.catalog import mariadb
-from workbook.mapping import cleaning, target
+from workbook.mapping import cleaning, flow, target
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
@@ -64,6 +65,7 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "keys": keys,
         "register": register,
         "target": target.markdown,
+        "flow": flow.markdown,
         "options": rules.markdown,
         "types": type_map.markdown,
         "mariadb": mariadb.markdown,
@@ -72,7 +74,8 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "personal": personal.markdown,
         "errors": error_tree,
     },
-    CHECKOUT / "lib" / "workbook" / "validate" / "README.md": {"encoding": canonical.markdown},
+    Path(estimate.__file__).with_name("README.md"): {"terabyte": estimate.markdown},
+    Path(canonical.__file__).with_name("README.md"): {"encoding": canonical.markdown},
 }
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workbook.bulk.chunks import chunkable_key
+from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
 from workbook.mapping.cleaning import clean_select, clean_type
-from workbook.names import bigquery_path
+from workbook.mapping.flow import DIRECT, carried_table, kept_table
+from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
-from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
+from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
 from workbook.validate.result import HOPS, TableVerdict
-from workbook.validate.sums import Side, bucket_count, google_sides
-from workbook.validate.walk import walk_both
+from workbook.validate.sums import Reading, Side, bucket_count, google_sides
+from workbook.validate.walk import walk_alone, walk_both
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -48,7 +51,7 @@ class _Ends:
     buckets: int
     raw: str
     clean: str
-    there: tuple[Field, ...] = ()  # the columns as the target has them
+    left_out: int | None = None  # rows of the source that the mapping's filter leaves out
 
     @property
     def keyed(self) -> bool:
@@ -72,10 +75,13 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
     started = time.monotonic()
     warehouse, client = settings.warehouse, servers.warehouse
     project = client.project if client else ""
+    whole, flow = table, mapped.flow
+    # The key that names a row is one that the target has too.
+    table = kept_table(whole, flow)
     ends = _Ends(
         table,
         mapped,
-        fields(table, mapped),
+        fields(table, mapped, tokens_of(table, mapped, settings)),
         bucket_count(table.rows_estimate),
         bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
@@ -89,59 +95,66 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
             if session.flavour == "mariadb":
                 # It knows no hint against merging.
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
-        there = pool.submit(_warehouse_sides, client, ends, settings) if client else None
-        if source.flavour == "mysql":
-            ends.fields = tuple(replace(item, utf8=item.charset in UTF8) for item in ends.fields)
-        alike, ends.there = _as_there(source, target, ends)
-        sides["source"], sides["target"] = walk_both(
-            (source, ends.fields),
-            (target, ends.there),
-            table,
-            ends.keyed,
-            servers.pause,
-            _attempted,
-            alike,
-            client is not None,
-        )
-        if there is None:
-            return [
-                replace(
-                    _hop(HOPS[0], sides, ends, source, target, client, settings, alike),
-                    seconds=time.monotonic() - started,
-                )
-            ]
-        sides["warehouse"], expected, clean = there.result()
+        in_warehouse = pool.submit(_warehouse_sides, client, ends, settings) if client else None
+        alike, readings = _readings(source, target, whole, ends)
+        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        if flow.where:
+            out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
+            ends.left_out = int(source.scalar(out))
+        if in_warehouse is None:
+            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike)
+            return [replace(verdict, seconds=time.monotonic() - started)]
+        sides["warehouse"], expected, clean = in_warehouse.result()
         for hop in HOPS:
             twin = next((one for one in found if one.hop == "target-warehouse"), None)
-            if hop == "source-warehouse" and twin and found[0].verdict == "same":
+            if hop == "source-warehouse" and twin and found[0].verdict == "same" and flow == DIRECT:
                 # Source and target are alike to the byte: what the target's hop shows is true of the source's.
                 found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
                 continue
-            found.append(_hop(hop, sides, ends, source, target, client, settings, alike))
+            found.append(_hop(hop, sides, ends, readings, client, settings, alike))
     assert client
     found[1] = _clean_verdict(client, ends, settings, found[1], expected, clean)
     seconds = time.monotonic() - started
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
 
 
-def _as_there(source: Session, target: Session, ends: _Ends) -> tuple[bool, tuple[Field, ...]]:
-    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; the target's fields.
+def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tuple[bool, tuple[Reading, Reading]]:
+    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; how each is read.
 
-    Not where MariaDB has its own order (uuid, collations), where a key becomes utf8mb4 by choice, and where the key's
-    type or collation came out otherwise on the target.
+    Not where MariaDB has its own order (uuid, collations), where the mapping makes the table another one, and where the
+    key's type or collation came out otherwise on the target.
     """
-    table = ends.table
+    flow, table = ends.mapped.flow, ends.table
     rows = target.rows(
         "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation, CHARACTER_SET_NAME AS charset"
         " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-        table.path,
+        ends.mapped.target_path,
     )
-    there = {row["name"]: row for row in rows}
-    known = {name: (row["type"], row["collation"]) for name, row in there.items()}
-    alike = source.flavour == target.flavour and all(
-        known.get(name) == (table.column[name].data_type, table.column[name].collation) for name in chunkable_key(table)
+    there = {row["name"]: (row["type"], row["collation"]) for row in rows}
+    charsets = {row["name"]: row["charset"] for row in rows}
+    cut_by = [whole.column[name] for name in chunkable_key(whole)]
+    alike = (
+        source.flavour == target.flavour
+        and flow == DIRECT
+        and all(there.get(column.name) == (column.data_type, column.collation) for column in cut_by)
     )
-    return alike, tuple(replace(item, utf8=there.get(item.name, {}).get("charset") in UTF8) for item in ends.fields)
+    plain = source.flavour == "mysql"
+    here = tuple(replace(item, utf8=plain and item.charset in UTF8) for item in ends.fields)
+    moved = tuple(replace(item, utf8=charsets.get(item.name) in UTF8) for item in on_target(ends.fields, flow))
+    return alike, (Reading(source, table.path, here, flow.where or ""), Reading(target, ends.mapped.target_path, moved))
+
+
+def _mysql_sides(
+    servers: Servers, readings: tuple[Reading, Reading], whole: Table, ends: _Ends, alike: bool
+) -> tuple[Side | str, Side | str]:
+    source, target = readings
+    there = carried_table(whole, ends.mapped.flow)
+    if not has_tokens(source.fields):
+        shared = servers.warehouse is not None
+        return walk_both((source, whole), (target, there), ends.keyed, servers.pause, _attempted, alike, shared)
+    # No server may know the tokens: the source's rows are read here.
+    here = _attempted(lambda: masked_side(source, ends.keyed))
+    return here, _attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))
 
 
 def _attempted(read: Callable[[], Found]) -> Found | str:
@@ -206,8 +219,7 @@ def _hop(
     hop: str,
     sides: dict[str, Side | str],
     ends: _Ends,
-    source: Session,
-    target: Session,
+    readings: tuple[Reading, Reading],
     client: "bigquery.Client | None",
     settings: Settings,
     alike: bool,
@@ -226,17 +238,21 @@ def _hop(
             base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
-    states = {item.name: _settled(item, hop, one) for item in ends.fields}
+    masked = dict(ends.mapped.flow.masks) if before == "source" else {}
+    states = {item.name: "tolerated" if item.name in masked else _settled(item, hop, one) for item in ends.fields}
     if one.total[kind] == other.total[kind]:
-        return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
+        why = "; ".join(filter(None, (_tolerance(hop, one), _on_the_way(ends) if before == "source" else "")))
+        return replace(base, verdict="same", columns=states, similarity=1.0, why=why)
 
     def end(name: str, side: Side) -> End:
         if name == "warehouse":
             assert client
             return GoogleEnd(client, ends.raw, *_google_columns(ends))
         chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
-        session, of_side = (source, ends.fields) if name == "source" else (target, ends.there)
-        return MysqlEnd(session, ends.table.path, of_side, kind, chunks)
+        reading = readings[name == "target"]
+        if has_tokens(reading.fields):
+            return MaskedEnd(reading, kind)
+        return MysqlEnd(reading, kind, chunks)
 
     search = Search(names, ends.table.key, settings.validate_.samples)
     why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
@@ -260,7 +276,7 @@ def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends:
             in_buckets(search, before, after, buckets, Region(chunk, count))
         return ""
     of_both = [
-        dict(side.buckets) or end.buckets(ends.keyed, ends.buckets) if isinstance(end, MysqlEnd) else dict(side.buckets)
+        end.buckets(ends.keyed, ends.buckets) if isinstance(end, MysqlEnd | MaskedEnd) else dict(side.buckets)
         for end, side in zip(of, sides, strict=True)
     ]
     in_buckets(search, before, after, (of_both[0], of_both[1]), Region(None, ends.buckets))
@@ -310,6 +326,16 @@ def _tolerance(hop: str, side: Side) -> str:
         f"{name}: {count:,} values the warehouse's type cannot hold became NULL, by rule"
         for name, count in lost.items()
     )
+
+
+def _on_the_way(ends: _Ends) -> str:
+    """What the mapping left out or masked between the source and the others, which is no difference."""
+    flow = ends.mapped.flow
+    words = [f"{ends.left_out:,} rows left out by the filter"] if ends.left_out is not None else []
+    words += [f"left out by the mapping: {', '.join(flow.excluded)}"] if flow.excluded else []
+    if flow.masks:
+        words.append(f"compared as masked: {', '.join(name for name, _ in flow.masks)}")
+    return "; ".join(words)
 
 
 def _clean_verdict(

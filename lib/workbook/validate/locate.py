@@ -14,11 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbook.bulk.chunks import Chunk
-from workbook.names import mysql_path, with_values
-from workbook.servers import Session
-from workbook.validate.encoding import Field, Kind, google_hash, mysql_digest, mysql_value
-from workbook.validate.rows import Encoded, Located, compare, encoded_text, merged
-from workbook.validate.sums import Digest, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets, not_hashed
+from workbook.validate.encoding import Kind, google_hash, mysql_digest, mysql_value
+from workbook.validate.rows import Encoded, Located, compare, merged, text
+from workbook.validate.sums import Digest, Reading, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets
 from workbook.validate.walk import joined
 
 if TYPE_CHECKING:
@@ -60,63 +58,55 @@ class End(Protocol):
 class MysqlEnd:
     """A table on source or target; `chunks` with their rows hold it whole."""
 
-    session: Session
-    path: tuple[str, str]
-    fields: Sequence[Field]
+    reading: Reading
     kind: Kind
     chunks: Sequence[tuple[Chunk, int]]
 
     def pairs(self, region: Region) -> Pairs:
         """The hashes of the keys and rows in a region, by queries of bounded answers."""
-        key, row = (mysql_digest(fields, self.kind) for fields in (key_fields(self.fields), self.fields))
-        test = self._of_buckets(region)
-        found = []
+        fields = self.reading.fields
+        key, row = (mysql_digest(chosen, self.kind) for chosen in (key_fields(fields), fields))
+        # Rows without a hash are not in the answer: GROUP_CONCAT passes NULL over.
+        pair = f"GROUP_CONCAT(UNHEX(LEFT({key}, 16)), UNHEX(LEFT({row}, 16)) SEPARATOR '')"
+        test = ""
+        if region.chosen is not None:
+            bucket = mysql_bucket(fields, self.kind, region.buckets)
+            test = f"CAST({bucket} AS SIGNED) IN ({', '.join(map(str, region.chosen))})"
+        found = [unpacked(b"")]
         for chunk in self._chunks(region):
-            where, values = _and(chunk, test)
-            # The rows that have a hash are those that are in the answer: GROUP_CONCAT passes NULL over.
-            head = (
-                f"SELECT COUNT(*) AS n, GROUP_CONCAT(UNHEX(LEFT({key}, 16)), UNHEX(LEFT({row}, 16)) SEPARATOR '') AS pairs"
-                f" FROM {mysql_path(*self.path)}"
-            )
-            (answer,) = self.session.rows((with_values(head) if values else head) + where, values or None)
-            pairs = answer["pairs"] or b""
-            if len(pairs) != 16 * answer["n"]:
-                raise not_hashed(answer["n"] - len(pairs) // 16, self.path, self.session)
-            found.append(_unpacked(pairs))
-        return np.concatenate(found) if found else _unpacked(b"")
+            (answer,) = self.reading.rows(f"COUNT(*) AS n, {pair} AS pairs", chunk, test)
+            count, pairs = int(str(answer["n"])), answer["pairs"] or b""
+            assert isinstance(pairs, bytes)
+            if len(pairs) != 16 * count:
+                raise self.reading.not_hashed(count - len(pairs) // 16)
+            found.append(unpacked(pairs))
+        return np.concatenate(found)
 
     def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
         """The encoded columns of the rows with these keys."""
-        values = ", ".join(f"{mysql_value(item, self.kind)} AS c{number}" for number, item in enumerate(self.fields))
+        fields = self.reading.fields
+        values = ", ".join(f"{mysql_value(item, self.kind)} AS c{number}" for number, item in enumerate(fields))
         wanted = ", ".join(f"'{key}'" for key in keys)
-        test = f"LEFT({mysql_digest(key_fields(self.fields), self.kind)}, 16) IN ({wanted})"
-        found: list[Encoded] = []
-        for chunk in self._chunks(region):
-            where, bound = _and(chunk, test)
-            head = f"SELECT DISTINCT {values} FROM {mysql_path(*self.path)}"
-            tail = f" LIMIT {2 * len(keys)}"
-            answer = self.session.rows((with_values(head) if bound else head) + where + tail, bound or None)
-            found += [tuple(encoded_text(value) for value in row.values()) for row in answer]
-        return found
+        test = f"LEFT({mysql_digest(key_fields(fields), self.kind)}, 16) IN ({wanted})"
+        return [
+            tuple(text(value) for value in row.values())
+            for chunk in self._chunks(region)
+            for row in self.reading.rows(f"DISTINCT {values}", chunk, test, ("", f" LIMIT {2 * len(keys)}"))
+        ]
 
     def buckets(self, keyed: bool, buckets: int, chunk: Chunk | None = None) -> dict[int, Digest]:
         """The digests of the table, or of a chunk, by bucket."""
-        chunks = (
-            [chunk] if chunk else joined([one for one, _ in self.chunks], [rows for _, rows in self.chunks], 500_000)
-        )
-        return mysql_buckets(self.session, self.path, self.fields, keyed, self.kind, chunks, buckets)
-
-    def _of_buckets(self, region: Region) -> str:
-        if region.chosen is None:
-            return ""
-        return f"CAST({mysql_bucket(self.fields, self.kind, region.buckets)} AS SIGNED) IN ({', '.join(map(str, region.chosen))})"
+        chunks = [chunk] if chunk else joined(*self._apart(), 500_000)
+        return mysql_buckets(self.reading, keyed, self.kind, chunks, buckets)
 
     def _chunks(self, region: Region) -> list[Chunk]:
         if region.chunk is not None:
             return [region.chunk]
         share = 1.0 if region.chosen is None else len(region.chosen) / region.buckets
-        most = int(_PAIRS_A_QUERY / max(share, 0.001))
-        return joined([chunk for chunk, _ in self.chunks], [rows for _, rows in self.chunks], most)
+        return joined(*self._apart(), int(_PAIRS_A_QUERY / max(share, 0.001)))
+
+    def _apart(self) -> tuple[list[Chunk], list[int]]:
+        return [chunk for chunk, _ in self.chunks], [rows for _, rows in self.chunks]
 
 
 @dataclass(frozen=True)
@@ -136,7 +126,7 @@ class GoogleEnd:
             f"SELECT {bucket} AS bucket, STRING_AGG(CONCAT(SUBSTR(k, 1, 16), SUBSTR(h, 1, 16)), '') AS pairs FROM"
             f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {self.source}){test} GROUP BY bucket"
         ).result()
-        return _unpacked(b"".join(bytes.fromhex(row["pairs"]) for row in found))
+        return unpacked(b"".join(bytes.fromhex(row["pairs"]) for row in found))
 
     def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
         """The encoded columns of the rows with these keys."""
@@ -146,7 +136,13 @@ class GoogleEnd:
             f"SELECT DISTINCT {named} FROM {self.source} WHERE SUBSTR({google_hash(self.key)}, 1, 16) IN ({wanted})"
             f" LIMIT {2 * len(keys)}"
         ).result()
-        return [tuple(encoded_text(value) for value in row.values()) for row in found]
+        return [tuple(text(value) for value in row.values()) for row in found]
+
+    def some(self, most: int) -> list[Encoded]:
+        """The encoded columns of some rows."""
+        named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(self.values))
+        found = self.client.query(f"SELECT {named} FROM {self.source} LIMIT {most}").result()
+        return [tuple(text(value) for value in row.values()) for row in found]
 
 
 @dataclass
@@ -159,6 +155,7 @@ class Search:
     names: Sequence[str]
     key: Sequence[str]
     samples: int
+    at_once: bool = True  # whether both ends may be read at the same time: not on one connection
     missing: int = 0
     extra: int = 0
     changed: int = 0
@@ -173,7 +170,7 @@ class Search:
         if self._pairs >= MOST_PAIRS:
             self.all_counted = self.all_read = False
             return
-        one, other = _together(lambda: before.pairs(region), lambda: after.pairs(region))
+        one, other = self._both(partial(before.pairs, region), partial(after.pairs, region))
         self._pairs += max(len(one), len(other))
         missing, extra, changed, counts = odd_keys(one, other)
         self.missing += counts[0]
@@ -187,9 +184,16 @@ class Search:
             if not len(old) and not len(new):
                 break
             self._read += max(len(old), len(new))
-            rows = _together(partial(_read, before, region, old), partial(_read, after, region, new))
+            rows = self._both(partial(_read, before, region, old), partial(_read, after, region, new))
             self._parts.append(compare(self.names, self.key, *rows, self.samples))
         self.all_read = self.all_read and len(changed) <= left
+
+    def _both(self, one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
+        if not self.at_once:
+            return one(), other()
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.submit(one), pool.submit(other)
+            return first.result(), second.result()
 
     def located(self) -> Located:
         """What was found: exact counts, the columns and samples of the rows that were read."""
@@ -243,19 +247,6 @@ def _read(end: End, region: Region, keys: Keys) -> list[Encoded]:
     return end.rows(region, [f"{int(key):016x}" for key in keys]) if len(keys) else []
 
 
-def _together(one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.submit(one), pool.submit(other)
-        return first.result(), second.result()
-
-
-def _unpacked(pairs: bytes) -> Pairs:
+def unpacked(pairs: bytes) -> Pairs:
+    """Pairs out of their bytes."""
     return np.frombuffer(pairs, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def _and(chunk: Chunk, test: str) -> tuple[str, list[object]]:
-    where, values = chunk.where()
-    if test:
-        test = with_values(test) if values else test
-        where = f"{where} AND {test}" if where else f" WHERE {test}"
-    return where, values

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.validate.rows import RowDifference
+from workbook.validate.selftest import SelfTest
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -91,6 +92,7 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
 
     @property
     def verdict(self) -> str:
@@ -99,6 +101,7 @@ class Validation:
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
+            + ([] if self.selftest.passed else ["incomparable"])
             or ["incomparable"]
         )
 
@@ -118,6 +121,7 @@ class Validation:
             },
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
+            "selftest": self.selftest.asdict(),
             "notes": list(self.notes),
         }
 

@@ -111,6 +111,6 @@ def merged(parts: Sequence[Located], samples: int) -> Located:
     )
 
 
-def encoded_text(value: Any) -> str:
+def text(value: Any) -> str:
     """An encoded value as text; bytes that are no UTF-8 are escaped."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -1,21 +1,25 @@
 """The validation: all tables on all hops, all objects, all relations, and what each difference means."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog
 from workbook.mapping import Mapping
+from workbook.mapping.flow import carried_table, kept_table
 from workbook.mapping.types import ENCODING_VERSION
+from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
+from workbook.validate.encoding import fields, on_target
 from workbook.validate.objects import compare_objects, compare_relations
 from workbook.validate.pace import Pace
 from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
+from workbook.validate.selftest import SelfTest, Subject, self_test
 
 _OBJECT_DEFECTS = {
     "index": "an index is lost or changed",
@@ -63,6 +67,7 @@ def validate_copy(
         for path, future in futures.items():
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
+    selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     objects = compare_objects(source, target, catalog, mapping, owned)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
@@ -75,12 +80,30 @@ def validate_copy(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=tuple(_findings(tables, objects, relations)),
+        findings=(*_findings(tables, objects, relations), *_blind(selftest)),
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(notes),
+        selftest=selftest,
     )
+
+
+def _subjects(
+    tables: Sequence[TableVerdict], catalog: Catalog, mapping: Mapping, project: str, settings: Settings
+) -> list[Subject]:
+    """The tables that the self-test may damage copies of: those that could be read, and hold rows."""
+    rows = {((table.database, table.table), table.hop): table.rows_target for table in tables}
+    found = []
+    for item in mapping.in_scope:
+        table = catalog.table[item.path]
+        if rows.get((item.path, "source-target")):
+            raw = bigquery_path(project, settings.warehouse.raw_dataset, item.warehouse_name)
+            there = raw if rows.get((item.path, "target-warehouse")) else ""
+            # Copies are made of what the target holds, which has its own names.
+            columns = on_target(fields(kept_table(table, item.flow), item), item.flow)
+            found.append(Subject(carried_table(table, item.flow), item.target_path, columns, there))
+    return found
 
 
 def _gtids(server: Server) -> str:
@@ -137,6 +160,15 @@ def _findings(
                 )
             )
     return found
+
+
+def _blind(selftest: SelfTest) -> Iterator[Finding]:
+    """What the self-test says against this validation itself."""
+    for item in selftest.missed:
+        said = f"{item.what} on purpose in a copy on the {item.place}, and the comparison did not see it: it proves nothing"
+        yield Finding("could not be compared", "", item.table, item.column, None, said)
+    for why in selftest.why:
+        yield Finding("could not be compared", "", "the self-test", None, None, why)
 
 
 def _with(meaning: str, why: str) -> str:

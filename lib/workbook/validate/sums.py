@@ -5,7 +5,7 @@ lists of the same number of rows and the same XOR are the same set. Where a row 
 and four pieces of 32 bits are summed instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -51,6 +51,34 @@ class Digest:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A table as it is read on source or target: its columns there, and the mapping's filter (empty for all rows)."""
+
+    session: Session
+    path: tuple[str, str]
+    fields: Sequence[Field]
+    only: str = ""
+
+    def rows(
+        self, columns: str, chunk: Chunk, test: str = "", outer: tuple[str, str] = ("", "")
+    ) -> list[dict[str, object]]:
+        """SELECT `columns` of the rows of a chunk that pass the filter and `test`, between the two halves of `outer`."""
+        bounds, values = chunk.where()
+        fixed: Callable[[str], str] = with_values if values else str
+        where = with_filter(with_filter(bounds, fixed(self.only)), fixed(test))
+        query = fixed(f"{outer[0]}SELECT {columns} FROM {mysql_path(*self.path)}") + where + fixed(outer[1])
+        return self.session.rows(query, values or None)
+
+    def not_hashed(self, count: int) -> NotHashed:
+        """The error for rows without a hash."""
+        return NotHashed(
+            f"{count} rows of {mysql_path(*self.path)} on the {self.session.server.role} have no hash.",
+            "A value may be larger than max_allowed_packet; what is not hashed is not compared.",
+            "Raise max_allowed_packet on both servers above the largest value, then validate again.",
+        )
+
+
+@dataclass(frozen=True)
 class Side:
     """What is known of one table on one server.
 
@@ -79,8 +107,15 @@ def key_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(item for item in fields if item.key) or tuple(fields)
 
 
+def with_filter(bounds: str, only: str) -> str:
+    """The WHERE clause of a chunk with the mapping's filter."""
+    if not only:
+        return bounds
+    return f"{bounds} AND ({only})" if bounds else f" WHERE ({only})"
+
+
 def mysql_sums(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], keyed: bool, chunk: Chunk, shared: bool = True
+    reading: Reading, keyed: bool, chunk: Chunk, shared: bool = True
 ) -> tuple[dict[Kind, Digest], dict[str, int]]:
     """The digests of the rows of a chunk on source or target, and how many values of each column a rule changes.
 
@@ -88,59 +123,47 @@ def mysql_sums(
     not compute a hash (a value beyond max_allowed_packet becomes NULL there) and says so; where it does not (a set of
     rows in one pass), that row's hash is random, so that the chunk never is the same.
     """
+    fields = reading.fields
     kinds: tuple[Kind, ...] = ("exact", "shared") if shared and needs_both(fields) else ("exact",)
-    lossy = [
-        (f"l{number}", item.name, item.rule.proof) for number, item in enumerate(fields) if shared and item.rule.proof
-    ]
-    proofs = {alias: proof.replace("{c}", quote_mysql(name)) for alias, name, proof in lossy}
-    row = _digest_row(session, path, fields, keyed, kinds, chunk, proofs)
+    proofs = {
+        f"l{number}": item.rule.proof.replace("{c}", item.stands or quote_mysql(item.name))
+        for number, item in enumerate(fields)
+        if shared and item.rule.proof
+    }
+    row = _digest_row(reading, keyed, kinds, chunk, proofs)
     digests = {kind: _digest(row, kind) for kind in kinds}
-    losses = {name: int(str(row[alias])) for alias, name, _ in lossy}
+    losses = {item.name: _whole(row[f"l{number}"]) for number, item in enumerate(fields) if f"l{number}" in proofs}
     if "shared" not in digests:
         digests["shared"] = digests["exact"]
         condition = losing(fields)
         if condition and any(losses.values()):
             # Only these rows are another in the shared encoding: they are taken out and put in again.
-            few = _digest_row(session, path, fields, keyed, ("exact", "shared"), chunk, {}, condition)
+            few = _digest_row(reading, keyed, ("exact", "shared"), chunk, {}, condition)
             without = digests["exact"].plus(_digest(few, "exact"), keyed, -1)
             digests["shared"] = without.plus(_digest(few, "shared"), keyed)
     return digests, losses
 
 
 def _digest_row(
-    session: Session,
-    path: tuple[str, str],
-    fields: Sequence[Field],
-    keyed: bool,
-    kinds: Sequence[Kind],
-    chunk: Chunk,
-    counted: Mapping[str, str],
-    condition: str = "",
+    reading: Reading, keyed: bool, kinds: Sequence[Kind], chunk: Chunk, counted: Mapping[str, str], test: str = ""
 ) -> dict[str, object]:
     """One query over a chunk: the digests by kind, and how many rows meet each condition of `counted`."""
-    where, values = chunk.where()
-    if condition:
-        extra = with_values(condition) if values else condition
-        where = f"{where} AND ({extra})" if where else f" WHERE {extra}"
-    one_pass = keyed and _knows_binary_xor(session)
-    if one_pass:
+    fields = reading.fields
+    if keyed and _knows_binary_xor(reading.session):
         wanted = [f"HEX(BIT_XOR({mysql_hash(fields, kind, 'RAND()')})) AS d_{kind}" for kind in kinds]
-        wanted += [f"IFNULL(SUM({test}), 0) AS {name}" for name, test in counted.items()]
-        head, tail = f"SELECT {', '.join(['COUNT(*) AS n', *wanted])} FROM {mysql_path(*path)}", ""
-    else:
-        inner = [f"{mysql_digest(fields, kind)} AS h_{kind}" for kind in kinds]
-        inner += [f"({test}) AS {name}" for name, test in counted.items()]
-        outer = ["COUNT(*) AS n", *(f"IFNULL(SUM({name}), 0) AS {name}" for name in counted)]
-        for kind in kinds:
-            outer += [f"COUNT(h_{kind}) AS n_{kind}", *_pieces(f"h_{kind}", kind, keyed)]
-        # Without the hint the server would merge the query and compute every hash once for each of its pieces.
-        head = f"SELECT /*+ NO_MERGE(r) */ {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {mysql_path(*path)}"
-        tail = ") AS r"
-    statement = (with_values(head) if values else head) + where + tail
-    (row,) = session.rows(statement, values or None)
+        wanted += [f"IFNULL(SUM({condition}), 0) AS {name}" for name, condition in counted.items()]
+        return reading.rows(", ".join(["COUNT(*) AS n", *wanted]), chunk, test)[0]
+    inner = [f"{mysql_digest(fields, kind)} AS h_{kind}" for kind in kinds]
+    inner += [f"({condition}) AS {name}" for name, condition in counted.items()]
+    outer = ["COUNT(*) AS n", *(f"IFNULL(SUM({name}), 0) AS {name}" for name in counted)]
     for kind in kinds:
-        if not one_pass and row[f"n_{kind}"] != row["n"]:
-            raise not_hashed(int(row["n"]) - int(row[f"n_{kind}"]), path, session)
+        outer += [f"COUNT(h_{kind}) AS n_{kind}", *_pieces(f"h_{kind}", kind, keyed)]
+    # Without the hint the server would merge the query and compute every hash once for each of its pieces.
+    head = f"SELECT /*+ NO_MERGE(r) */ {', '.join(outer)} FROM ("
+    (row,) = reading.rows(", ".join(inner), chunk, test, (head, ") AS r"))
+    for kind in kinds:
+        if row[f"n_{kind}"] != row["n"]:
+            raise reading.not_hashed(_whole(row["n"]) - _whole(row[f"n_{kind}"]))
     return row
 
 
@@ -154,13 +177,17 @@ def _pieces(column: str, name: str, keyed: bool) -> list[str]:
 
 
 def _digest(row: Mapping[str, object], kind: str) -> Digest:
-    rows = int(str(row["n"]))
+    rows = _whole(row["n"])
     if rows == 0:
         return Digest()
     if f"d_{kind}" in row:
         text = _text(row[f"d_{kind}"])
         return Digest(rows, tuple(int(text[8 * piece : 8 * piece + 8], 16) for piece in range(PIECES)))
     return Digest(rows, tuple(int(str(row[f"{kind}{piece}"])) for piece in range(PIECES)))
+
+
+def _whole(value: object) -> int:
+    return int(str(value))
 
 
 def _text(value: object) -> str:
@@ -172,44 +199,26 @@ def _knows_binary_xor(session: Session) -> bool:
     return session.flavour == "mysql" and int(session.version.split(".")[0]) >= 8
 
 
-def not_hashed(count: int, path: tuple[str, str], session: Session) -> NotHashed:
-    """The error for rows without a hash."""
-    return NotHashed(
-        f"{count} rows of {mysql_path(*path)} on the {session.server.role} have no hash.",
-        "A value may be larger than max_allowed_packet; what is not hashed is not compared.",
-        "Raise max_allowed_packet on both servers above the largest value, then validate again.",
-    )
-
-
 def mysql_bucket(fields: Sequence[Field], kind: Kind, buckets: int) -> str:
     """The bucket of a row in MySQL, by its hash."""
     return f"CONV(LEFT({mysql_digest(fields, kind)}, 8), 16, 10) MOD {buckets}"
 
 
 def mysql_buckets(
-    session: Session,
-    path: tuple[str, str],
-    fields: Sequence[Field],
-    keyed: bool,
-    kind: Kind,
-    chunks: Sequence[Chunk],
-    buckets: int,
+    reading: Reading, keyed: bool, kind: Kind, chunks: Sequence[Chunk], buckets: int
 ) -> dict[int, Digest]:
     """The digests of the rows of some chunks by the bucket of their hash."""
     found: dict[int, Digest] = {}
+    head = (
+        f"SELECT /*+ NO_MERGE(r) */ CAST(CONV(LEFT(h, 8), 16, 10) MOD {buckets} AS SIGNED) AS bucket, COUNT(*) AS n,"
+        f" COUNT(h) AS n_h, {', '.join(_pieces('h', 'h', keyed))} FROM ("
+    )
     for chunk in chunks:
-        where, values = chunk.where()
-        head = (
-            f"SELECT /*+ NO_MERGE(r) */ CAST(CONV(LEFT(h, 8), 16, 10) MOD {buckets} AS SIGNED) AS bucket, COUNT(*) AS n,"
-            f" COUNT(h) AS n_h, {', '.join(_pieces('h', 'h', keyed))}"
-            f" FROM (SELECT {mysql_digest(fields, kind)} AS h FROM {mysql_path(*path)}"
-        )
-        for row in session.rows(
-            (with_values(head) if values else head) + where + ") AS r GROUP BY bucket", values or None
-        ):
+        inner = f"{mysql_digest(reading.fields, kind)} AS h"
+        for row in reading.rows(inner, chunk, outer=(head, ") AS r GROUP BY bucket")):
             if row["n_h"] != row["n"]:
-                raise not_hashed(int(row["n"]) - int(row["n_h"]), path, session)
-            bucket = int(row["bucket"])
+                raise reading.not_hashed(_whole(row["n"]) - _whole(row["n_h"]))
+            bucket = _whole(row["bucket"])
             found[bucket] = found.get(bucket, Digest()).plus(_digest(row, "h"), keyed)
     return found
 

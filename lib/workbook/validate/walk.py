@@ -12,8 +12,8 @@ from workbook.bulk.chunks import Chunk, chunkable_key, next_bound
 from workbook.catalog import Table
 from workbook.names import mysql_path, quote_mysql
 from workbook.servers import Session
-from workbook.validate.encoding import Field, Kind
-from workbook.validate.sums import Digest, Side, mysql_sums
+from workbook.validate.encoding import Kind
+from workbook.validate.sums import Digest, Reading, Side, mysql_sums
 
 # A query of a chunk shall take about so long, and read no more rows than can be set side by side in a moment.
 _SECONDS = 0.25
@@ -85,9 +85,9 @@ class Tally:
     chunks: dict[int, tuple[Chunk, Digest]] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
 
-    def read(self, session: Session, fields: Sequence[Field], chunk: Chunk) -> int:
+    def read(self, reading: Reading, chunk: Chunk) -> int:
         """Add a chunk; how many rows it has."""
-        digests, losses = mysql_sums(session, chunk.path, fields, self.keyed, chunk, self.shared)
+        digests, losses = mysql_sums(reading, self.keyed, chunk, self.shared)
         for kind, digest in digests.items():
             self.total[kind] = self.total[kind].plus(digest, self.keyed)
         self.chunks[chunk.number] = (chunk, digests["exact"])
@@ -101,24 +101,27 @@ class Tally:
 
 
 def walk_alone(
-    session: Session, table: Table, fields: Sequence[Field], keyed: bool, pause: Callable[[], None],
-    planned: Callable[[Chunk], None] = lambda chunk: None, shared: bool = True,
-) -> Side:  # fmt: skip
-    """Read a table in its own order; `planned` hears of each chunk before it is read."""
-    tally, cutter = Tally(keyed, shared), Cutter(session, table)
+    reading: Reading,
+    table: Table,
+    keyed: bool,
+    pause: Callable[[], None] = lambda: None,
+    planned: Callable[[Chunk], None] = lambda chunk: None,
+    shared: bool = True,
+) -> Side:
+    """Read a table in its own order, `table` as it is where it is read; `planned` hears of each chunk before it is read."""
+    tally, cutter = Tally(keyed, shared), Cutter(reading.session, table)
     for chunk in cutter.chunks():
         pause()
         planned(chunk)
         started = time.monotonic()
-        rows = tally.read(session, fields, chunk)
+        rows = tally.read(reading, chunk)
         cutter.took(rows, time.monotonic() - started)
     return tally.side()
 
 
 def walk_both(
-    source: tuple[Session, Sequence[Field]],
-    target: tuple[Session, Sequence[Field]],
-    table: Table,
+    source: tuple[Reading, Table],
+    target: tuple[Reading, Table],
     keyed: bool,
     pause: Callable[[], None],
     attempted: Callable[[Callable[[], Side]], Side | str],
@@ -134,25 +137,26 @@ def walk_both(
 
     def lead() -> Side:
         try:
-            return walk_alone(source[0], table, source[1], keyed, pause, cuts.put, shared)
+            return walk_alone(*source, keyed, pause, cuts.put, shared)
         finally:
             cuts.put(None)
 
     def follow() -> Side:
         tally = Tally(keyed, shared)
         for chunk in iter(cuts.get, None):
-            tally.read(*target, chunk)
+            tally.read(target[0], chunk)
         return tally.side()
+
+    def alone() -> Side:
+        return walk_alone(*target, keyed, pause, shared=shared)
 
     with ThreadPoolExecutor(2) as pool:
         leading = pool.submit(attempted, lead)
-        following = pool.submit(
-            attempted, follow if alike else lambda: walk_alone(target[0], table, target[1], keyed, pause, shared=shared)
-        )
+        following = pool.submit(attempted, follow if alike else alone)
         here, there = leading.result(), following.result()
     if isinstance(here, str) and alike and not isinstance(there, str):
         # It followed cuts that ended early.
-        there = attempted(lambda: walk_alone(target[0], table, target[1], keyed, pause, shared=shared))
+        there = attempted(alone)
     return here, there
 
 
