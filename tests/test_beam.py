@@ -410,6 +410,12 @@ def test_shards_get_the_same_share_of_the_bytes() -> None:
     assert shared_out([small], {}, 4) == [0]
 
 
+def test_what_a_terabyte_takes_is_bounded_by_the_target() -> None:
+    assert estimate(TERABYTE, 4).hours == pytest.approx(10**6 / 28 / 3600)
+    assert estimate(TERABYTE, 400).mb_s == 200
+    assert estimate(TERABYTE, 16, target_mb_s=26).usd == pytest.approx(2 * estimate(TERABYTE, 8, target_mb_s=26).usd)
+
+
 def test_the_workers_image_is_of_the_beam_that_is_installed() -> None:
     from apache_beam import version
 
