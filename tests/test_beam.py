@@ -14,6 +14,7 @@ from conftest import Scratch
 from migration import Migration
 from random_tables import random_table
 from workbook.beam import options, running
+from workbook.beam.estimate import TERABYTE, estimate
 from workbook.beam.running import Running
 from workbook.bulk import fleet, shard
 from workbook.bulk.crew import Task
