@@ -13,7 +13,6 @@ import pytest
 from conftest import Scratch
 from migration import Migration
 from random_tables import random_table
-from workbook import documentation
 from workbook.beam import options, running
 from workbook.beam.estimate import TERABYTE, estimate
 from workbook.beam.running import Running
@@ -416,8 +415,6 @@ def test_what_a_terabyte_takes_is_bounded_by_the_target() -> None:
     assert estimate(TERABYTE, 4).hours == pytest.approx(10**6 / 28 / 3600)
     assert estimate(TERABYTE, 400).mb_s == 200
     assert estimate(TERABYTE, 16, target_mb_s=26).usd == pytest.approx(2 * estimate(TERABYTE, 8, target_mb_s=26).usd)
-    text = documentation.BEAM_README.read_text(encoding="utf-8")
-    assert documentation.written(text, documentation.BEAM_TABLES) == text, "run python -m workbook.documentation"
 
 
 def test_the_workers_image_is_of_the_beam_that_is_installed() -> None:

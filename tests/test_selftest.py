@@ -54,13 +54,12 @@ def test_what_is_planted_in_columns_of_every_type_is_found_and_nothing_stays(mig
 def test_a_comparison_that_does_not_see_a_type_makes_the_verdict_incomparable(
     migrated: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = encoding.mysql_value
+    seen = encoding.mysql_text
 
     def blind(field: encoding.Field, kind: encoding.Kind) -> str:
         return "'x'" if field.rule.name == "float" else seen(field, kind)
 
-    monkeypatch.setattr(encoding, "mysql_value", blind)
-    monkeypatch.setattr("workbook.validate.rows.mysql_value", blind)
+    monkeypatch.setattr(encoding, "mysql_text", blind)
     found = migrated.validate()
     assert {item.rule for item in found.selftest.missed} == {"float"}
     assert not found.selftest.passed
@@ -71,7 +70,7 @@ def test_a_warehouse_that_answers_with_other_sums_is_caught(
     migrated: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "workbook.validate.selftest.google_sides", lambda *arguments: [sums.Side(0, {"shared": {}})] * 2
+        "workbook.validate.selftest.google_sides", lambda *arguments: [sums.Side({"shared": sums.Digest()})] * 2
     )
     missed = migrated.validate().selftest.missed
     assert missed
