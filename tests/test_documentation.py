@@ -46,9 +46,9 @@ def commands() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_the_tables_of_the_params_readme_are_the_codes_own() -> None:
-    text = documentation.README.read_text(encoding="utf-8")
-    assert documentation.written(text) == text, "run python -m workbook.documentation"
+@pytest.mark.parametrize("path", documentation.READMES, ids=lambda path: path.parent.name)
+def test_the_tables_of_the_readmes_are_the_codes_own(path: Path) -> None:
+    assert documentation.written(path) == path.read_text(encoding="utf-8"), "run python -m workbook.documentation"
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:

@@ -368,6 +368,16 @@ def test_a_load_by_a_masked_key_goes_on_where_it_stopped_and_its_ledger_tells_no
     assert not rows & set(route.there(LETTERS))
 
 
+def test_a_salt_does_not_travel_to_other_machines(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route(scratch, tmp_path, monkeypatch, bulk={"runner": "beam"})
+    route.migration.mapping = route.read()
+    with pytest.raises(Refused, match=r"masks .* with a salt, and bulk\.runner is beam"):
+        route.migration.bulk()
+    assert route.migration.notes.objects == set()
+
+
 def test_children_of_rows_that_a_filter_leaves_out_are_refused_before_anything_is_written(
     route: Route, scratch: Scratch
 ) -> None:

@@ -22,7 +22,6 @@ from test_bulk_random import rows_as_bytes
 from test_flow import PEOPLE, Route
 from workbook.accounts import check_accounts, plan_accounts
 from workbook.assess import assess, checks_for
-from workbook.bulk.chunks import cut
 from workbook.bulk.wire import drivers
 from workbook.catalog import Column, read_catalog
 from workbook.catalog.mariadb import as_mysql, collation_of
@@ -37,7 +36,8 @@ from workbook.schema.mariadb_code import foreign
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import SESSION_SQL_MODE, Server
 from workbook.validate.encoding import fields
-from workbook.validate.sums import mysql_side
+from workbook.validate.sums import Reading
+from workbook.validate.walk import walk_alone
 
 CASE = Path(__file__).parent / "cases" / "mariadb" / "observatory" / "source.sql"
 WORKBOOK = [sys.executable, "-m", "workbook.cli"]
@@ -368,9 +368,11 @@ def test_the_sample_shop_lives_on_mariadb_too_and_its_content_is_the_same(
         with there.source.session() as source, there.target.session() as target:
             for table in moving.catalog.tables:
                 encoded = fields(table, moving.mapping.tables[table.path])
-                sides = [mysql_side(side, table.path, encoded, 1, cut(side, table, 10**9)) for side in (source, target)]
+                sides = [
+                    walk_alone(Reading(side, table.path, encoded), table, bool(table.key)) for side in (source, target)
+                ]
                 assert sides[0].rows == counts[table.name]
-                assert sides[0].buckets == sides[1].buckets, table.name
+                assert sides[0].total == sides[1].total, table.name
     finally:
         shop.drop(connect)
         shop.drop(lambda: lifecycle.root_connection(mariadb, "target"))

@@ -12,6 +12,7 @@ from workbook.validate import encoding, sums
 from workbook.validate.selftest import SelfTest
 
 KEYLESS = ("CREATE TABLE clicks (what VARCHAR(20), n INT NOT NULL)", "INSERT INTO clicks VALUES ('a', 1), ('a', 1), ('b', 2), (NULL, 3), ('', 4)")  # fmt: skip
+ROUNDED = ("CREATE TABLE rounded (id INT PRIMARY KEY, d DOUBLE(10,4), f FLOAT(7,3) NOT NULL, e ENUM('only') NOT NULL, v VARCHAR(0))", "INSERT INTO rounded VALUES (1, 0.5, 0.1, 'only', ''), (2, 12345.6789, 99.999, 'only', NULL)")  # fmt: skip
 HOSTILE = ("CREATE TABLE `t``\"é%s` (`order` INT PRIMARY KEY, `a``b %s` VARCHAR(9) NOT NULL, workbook_row_hash INT, CHECK (workbook_row_hash > 5))", "INSERT INTO `t``\"é%s` VALUES (1, 'x', 6), (2, '', NULL), (3, 'yy', 7)")  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def migrated(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
 
 def _made(scratch: Scratch) -> Migration:
     database = scratch.database("self`test %s")
-    for statement in (*table_of_boundaries(), *KEYLESS, *HOSTILE):
+    for statement in (*table_of_boundaries(), *KEYLESS, *ROUNDED, *HOSTILE):
         scratch.execute(statement, database)
     for table in scratch.source.rows(f"SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}'"):  # fmt: skip
         scratch.execute(f"ANALYZE TABLE `{table['name'].replace('`', '``')}`", database)
@@ -53,13 +54,12 @@ def test_what_is_planted_in_columns_of_every_type_is_found_and_nothing_stays(mig
 def test_a_comparison_that_does_not_see_a_type_makes_the_verdict_incomparable(
     migrated: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = encoding.mysql_value
+    seen = encoding.mysql_text
 
     def blind(field: encoding.Field, kind: encoding.Kind) -> str:
         return "'x'" if field.rule.name == "float" else seen(field, kind)
 
-    monkeypatch.setattr(encoding, "mysql_value", blind)
-    monkeypatch.setattr("workbook.validate.rows.mysql_value", blind)
+    monkeypatch.setattr(encoding, "mysql_text", blind)
     found = migrated.validate()
     assert {item.rule for item in found.selftest.missed} == {"float"}
     assert not found.selftest.passed
@@ -70,7 +70,7 @@ def test_a_warehouse_that_answers_with_other_sums_is_caught(
     migrated: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "workbook.validate.selftest.google_sides", lambda *arguments: [sums.Side(0, {"shared": {}})] * 2
+        "workbook.validate.selftest.google_sides", lambda *arguments: [sums.Side({"shared": sums.Digest()})] * 2
     )
     missed = migrated.validate().selftest.missed
     assert missed

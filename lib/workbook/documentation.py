@@ -1,4 +1,4 @@
-"""The tables of params/README.md, written from the code's own tables: `python -m workbook.documentation` brings them up to date."""
+"""The tables of the READMEs, written from the code's own tables: `python -m workbook.documentation` brings them up to date."""
 
 import re
 import types
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from workbook import errors
 from workbook.assess import checks
+from workbook.beam import estimate
 from workbook.catalog import mariadb
 from workbook.mapping import cleaning, flow, target
 from workbook.mapping import types as type_map
@@ -18,8 +19,7 @@ from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
 from workbook.profile import personal
 from workbook.schema import rules
-
-README = CHECKOUT / "params" / "README.md"
+from workbook.validate import canonical
 
 
 def keys() -> str:
@@ -59,35 +59,42 @@ def error_tree() -> str:
     return "```\n" + (errors.__doc__ or "").split("\n\n", 1)[1].strip() + "\n```"
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "keys": keys,
-    "register": register,
-    "target": target.markdown,
-    "flow": flow.markdown,
-    "options": rules.markdown,
-    "types": type_map.markdown,
-    "mariadb": mariadb.markdown,
-    "cleaning": cleaning.markdown,
-    "checks": checks.markdown,
-    "personal": personal.markdown,
-    "errors": error_tree,
+# The READMEs, each with its tables by the name of their marks.
+READMES: dict[Path, dict[str, Callable[[], str]]] = {
+    CHECKOUT / "params" / "README.md": {
+        "keys": keys,
+        "register": register,
+        "target": target.markdown,
+        "flow": flow.markdown,
+        "options": rules.markdown,
+        "types": type_map.markdown,
+        "mariadb": mariadb.markdown,
+        "cleaning": cleaning.markdown,
+        "checks": checks.markdown,
+        "personal": personal.markdown,
+        "errors": error_tree,
+    },
+    Path(estimate.__file__).with_name("README.md"): {"terabyte": estimate.markdown},
+    Path(canonical.__file__).with_name("README.md"): {"encoding": canonical.markdown},
 }
 
 
-def written(text: str) -> str:
-    """`text` with the part between each pair of marks replaced by its table."""
-    for name, table in TABLES.items():
+def written(path: Path) -> str:
+    """The text of a README with the part between each pair of marks replaced by its table."""
+    text = path.read_text(encoding="utf-8")
+    for name, table in READMES[path].items():
         mark = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.S)
         if len(mark.findall(text)) != 1:
-            raise ValueError(f"params/README.md needs one pair of marks for {name}")
+            raise ValueError(f"{path.relative_to(CHECKOUT)} needs one pair of marks for {name}")
         before, after = mark.split(text)
         text = f"{before}<!-- {name} -->\n{table()}\n<!-- /{name} -->{after}"
     return text
 
 
-def write(path: Path = README) -> None:
-    """Bring the tables of the README up to date."""
-    path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
+def write() -> None:
+    """Bring the tables of the READMEs up to date."""
+    for path in READMES:
+        path.write_text(written(path), encoding="utf-8")
 
 
 def _row(name: str, field: Any) -> str:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import bulk_load, report
+from bench import bulk_load, content, report
 from bench.contest import Case, Options, hold
 
 # A bench is one row: what it is called, and the generator of its cases.
 BENCHES: dict[str, Callable[[Options, Callable[[str], None]], Iterator[Case]]] = {
     "bulk": bulk_load.cases,
+    "content": content.cases,
 }
 
 

@@ -84,6 +84,12 @@ class Cutter:
         while len(self._ready) < self._settings.workers and self._cut_one():
             pass
 
+    def assume(self, bytes_a_second: float) -> None:
+        """Cut by this pace of a worker where none has shown yet: for those who cut all before they load any."""
+        for state in self._progress.values():
+            if state.pace is None and state.table.data_bytes:
+                state.pace = bytes_a_second * max(state.table.rows_estimate, 1) / state.table.data_bytes
+
     def learn(self, copied: Copied) -> bool:
         """Take note of a chunk that was copied; whether its table is now loaded whole."""
         state = self._progress[copied.chunk.path]

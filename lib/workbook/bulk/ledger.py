@@ -35,6 +35,7 @@ class ChunkLedger:
 
     def __init__(self, target: Server, environment: str, seals: Mapping[tuple[str, str], Fernet] | None = None):
         self._target = target
+        self.environment = environment
         self._seals = seals or {}
         self.chunks = mysql_path(SCHEMA, f"chunks_{environment}")
         self.loads = mysql_path(SCHEMA, f"load_{environment}")
@@ -130,6 +131,15 @@ class ChunkLedger:
             done = row["loaded_rows"] is not None
             found.setdefault(path, []).append(Noted(chunk, done, int(row["loaded_rows"] or 0), row["checksum"]))
         return found
+
+    def loaded_since(self, moment: float) -> list[dict[str, Any]]:
+        """Chunks noted as loaded since a moment (Unix seconds) or a minute before it, the first first; `at` in Unix seconds."""
+        return self._target.rows(
+            "SELECT source_database, source_table, number, loaded_rows, loaded_bytes, checksum,"
+            f" UNIX_TIMESTAMP(loaded_at) AS at FROM {self.chunks} WHERE loaded_at > FROM_UNIXTIME(%s) - INTERVAL 1 MINUTE"
+            " ORDER BY loaded_at",
+            (moment,),
+        )
 
     def complete(self, session: Session) -> None:
         """Note that rows, indexes, foreign keys and triggers are all in place."""

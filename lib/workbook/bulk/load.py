@@ -3,21 +3,25 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as ReadOnly
+from dataclasses import replace
 
 from workbook import plan
 from workbook.bulk.copy import Way
 from workbook.bulk.crew import Copied, Crew
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
+from workbook.bulk.fleet import Fleet
 from workbook.bulk.landing import IN_PLACE, Landing
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
-from workbook.bulk.salts import cuttable, mark, seals_of, tokens_of
+from workbook.bulk.salts import Tokens, cuttable, mark, seals_of, tokens_of
 from workbook.bulk.snapshot import Snapshot, position, take
 from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
 from workbook.bulk.wire import Driver
 from workbook.catalog import Catalog, Table
+from workbook.errors import Refused
 from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
@@ -48,12 +52,18 @@ def load(
     there = {item.path: landing.path(item.target_path) for item in mapping.in_scope}
     # Before anything is touched: a salt may be missing.
     tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
+    if settings.bulk.runner == "beam":
+        _refuse_salts(tokens)
     choices = mark(mapping, tokens)
     seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
     ledger = ChunkLedger(target, landing.ledger(settings.environment), seals)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
-    crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    crew: Crew | Fleet = (
+        Fleet(source, target, settings, ledger, driver_of(settings))
+        if settings.bulk.runner == "beam"
+        else Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    )
     try:
         deferred, planned = defer_hindrances(source, target, catalog, mapping, owned, landing)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
@@ -67,6 +77,8 @@ def load(
             landing.witness()
 
         snapshot = take(source, open_transactions)
+        if isinstance(crew, Fleet):
+            snapshot = replace(snapshot, how="where the source stood still for all workers")
         resumed, why = _resumable(ledger, snapshot, choices)
         if not resumed:
             ledger.begin(snapshot, choices)
@@ -82,6 +94,10 @@ def load(
             for item in mapping.in_scope
         }
         cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, ways)
+        if isinstance(crew, Fleet):
+            cutter.assume(crew.pace)
+            crew.announce(journal)
+            crew.weigh({table.path: table.data_bytes for table in tables})
         throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
         watch = Watch(source, say)
         with Restoring(target, planned, settings.bulk.workers) as restoring:
@@ -110,7 +126,18 @@ def load(
         throttled=tuple(throttle.changes),
         losses=tuple(crew.losses),
         history_highest=watch.history_highest,
+        pipeline=crew.ran(copied) if isinstance(crew, Fleet) else None,
     )
+
+
+def _refuse_salts(tokens: ReadOnly[tuple[str, str], Tokens]) -> None:
+    for path, columns in tokens.items():
+        if columns:
+            raise Refused(
+                f"The mapping masks {next(iter(columns))!r} of {'.'.join(path)} with a salt, and bulk.runner is beam.",
+                "Orders for workers on other machines are kept on the target, where no salt belongs.",
+                "Load from one machine (bulk.runner: local), or take the mask out of the mapping.",
+            )
 
 
 def driver_of(settings: Settings) -> Driver | None:
@@ -158,7 +185,7 @@ def _left_out(source: Server, mapping: Mapping) -> dict[tuple[str, str], int]:
 
 
 def _copy(
-    crew: Crew,
+    crew: Crew | Fleet,
     cutter: Cutter,
     snapshot: Snapshot,
     source: Server,
@@ -204,7 +231,7 @@ def _copy(
     return copied
 
 
-def _in_hand(crew: Crew, cutter: Cutter) -> str:
+def _in_hand(crew: Crew | Fleet, cutter: Cutter) -> str:
     """The tables that are being loaded, each with how far it is."""
     shares: dict[tuple[str, str], int] = {}
     for member in crew.members:

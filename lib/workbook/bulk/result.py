@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
+from workbook.beam.ran import Ran
 from workbook.bulk import plots
 from workbook.bulk.crew import Copied
 from workbook.bulk.defer import Built
@@ -46,6 +47,7 @@ class BulkResult:
     throttled: tuple[Change, ...] = ()
     losses: tuple[str, ...] = ()
     history_highest: int | None = None
+    pipeline: Ran | None = None
 
     @property
     def verdict(self) -> str:
@@ -77,6 +79,7 @@ class BulkResult:
             "throttled": [asdict(change) for change in self.throttled],
             "losses": list(self.losses),
             "history_highest": self.history_highest,
+            "pipeline": self.pipeline and self.pipeline.asdict(),
         }
 
     def _repr_html_(self) -> str:
@@ -125,6 +128,7 @@ class BulkResult:
             )
             if self.throttled
             else faces.Html(""),
+            self.pipeline._repr_html_() if self.pipeline else faces.Html(""),
             faces.table([{"loss": loss} for loss in self.losses], {"loss": "Lost on the way, and made good"})
             if self.losses
             else faces.Html(""),

@@ -100,7 +100,28 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
         vanished=tuple(builder.vanished),
         target=target,
         databases=tuple(databases.items()),
+        hosts=_hosts(reader, content),
     )
+
+
+def _hosts(reader: Reader, content: CommentedMap) -> dict[str, str]:
+    """The hosts that accounts get in the place of others."""
+    node = reader.mapping(content, "accounts", "the mapping")
+    reader.known_keys(node, "accounts", "accounts of the mapping")
+    hosts = reader.mapping(node, "hosts", "accounts of the mapping")
+    found = {}
+    for old in hosts:
+        chosen = reader.text(hosts, old, "hosts of accounts")
+        if chosen is None:
+            reader.fail(
+                hosts,
+                old,
+                f"hosts of accounts names no host for {old!r}",
+                "Nothing would mean everywhere.",
+                'Write the addresses that its accounts come from, as "10.0.0.%".',
+            )
+        found[old.lower()] = chosen.lower()
+    return found
 
 
 @dataclass

@@ -32,7 +32,9 @@ What Cloud SQL need not change but may is said under `target`, above the segment
 target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}.
 On the way to the target a table may leave rows behind (`where: condition`) and have another name (target: {name: new}); a
 column may stay behind (`exclude: true`), have another name (`target: new`) or be masked, with the salt by reference:
-mask: {kind: sha256, salt: env:NAME}. All other names here are the source's; params/README.md says what follows."""
+mask: {kind: sha256, salt: env:NAME}. All other names here are the source's; params/README.md says what follows.
+Cloud SQL looks up no host names; what accounts from named hosts get instead is said above the segments:
+accounts: {hosts: {app.internal: "10.0.0.%"}}."""
 
 
 def merge(current: str | Path | None, catalog: Catalog, profile: ReadOnly[str, Any] | None, emulated: bool) -> str:

@@ -11,7 +11,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from workbook.errors import UsageError
 
 KEYS = {
-    "file": ("version", "target", "segments"),
+    "file": ("version", "target", "accounts", "segments"),
+    "accounts": ("hosts",),
     "segment": ("priority", "scope", "requires", "tables"),
     "requires": ("hops", "losses", "similarity"),
     "target": ("to_utf8mb4", "collations", "keyless", "databases"),

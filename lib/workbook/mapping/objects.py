@@ -137,7 +137,7 @@ class Mapping:
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
     tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
     the target by choice where a table says nothing of its own; databases take it for their default. `databases` are
-    those that have another name on the target.
+    those that have another name on the target, `hosts` what accounts of the source get in the place of their host.
     """
 
     segments: tuple[Segment, ...]
@@ -146,6 +146,7 @@ class Mapping:
     vanished: tuple[tuple[str, ...], ...] = ()
     target: TargetRules = UNCHANGED
     databases: tuple[tuple[str, str], ...] = ()
+    hosts: ReadOnly[str, str] = field(default_factory=dict)
 
     def target_database(self, name: str) -> str:
         """The name of a database on the target."""
@@ -180,6 +181,7 @@ class Mapping:
         """Plain values, for JSON."""
         return {
             "target": plain(self.target),
+            "hosts": dict(self.hosts),
             "segments": [
                 {
                     "name": segment.name,
@@ -205,6 +207,9 @@ class Mapping:
                 ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
             ),
             faces.text(f"On the target, by choice: {'; '.join(self.target.said)}.") if self.target.said else None,
+            faces.text(f"Accounts from {', '.join(f'{old} come from {new}' for old, new in self.hosts.items())}.")
+            if self.hosts
+            else None,
             faces.table(
                 [
                     {

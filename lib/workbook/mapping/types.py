@@ -1,16 +1,8 @@
 """The type map: one table from MySQL columns to BigQuery types, first match wins, each rule with its loss and its encoding.
 
-Canonical encoding, version 1. Every value has one text that MySQL, GoogleSQL and Python agree on:
-
-- whole numbers, YEAR and BIT: decimal digits without leading zeros, a minus sign if negative;
-- DECIMAL: the same with a point, without trailing zeros or a trailing point;
-- FLOAT and DOUBLE: `mantissa p exponent`, value = mantissa × 2^exponent with a mantissa of about 2^54 to 2^55, so that
-  one bit of difference shows (printed decimals differ between engines); 0 and -0 are `0`; a FLOAT is widened first;
-- DATE: days since 1970-01-01; DATETIME and TIMESTAMP (in UTC): microseconds since then; TIME: microseconds;
-- CHAR, VARCHAR, ENUM, SET: the UTF-8 text; bytes: lower-case hexadecimal; long text, JSON, long bytes and geometry:
-  the hexadecimal SHA-256 of their content.
-
-`exact` is the same for MySQL alone, where it can tell more: zero and partial dates, which BigQuery cannot hold.
+Every value has one canonical text that MySQL, GoogleSQL and Python agree on; validate/README.md writes it down, and
+`ENCODING_VERSION` is its version. `exact` tells more where MySQL can hold more, zero and partial dates; for every other
+value it is `shared`, so that one hash of a row serves all hops.
 """
 
 from collections.abc import Callable
@@ -22,7 +14,7 @@ import pyarrow as pa
 from workbook.catalog import Column
 from workbook.errors import Refused, UsageError
 
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 Loss = Literal["none", "representation", "value"]
 
 
@@ -31,7 +23,8 @@ class TypeRule:
     """One row of the type map. In the expressions `{c}` stands for the quoted column.
 
     `extract` selects what goes into an Arrow array of type `arrow`; `exact`, `shared` (both MySQL) and `google` give the
-    canonical text, NULL for NULL; `proof` counts in MySQL the rows that would lose something (None: none can).
+    canonical text, NULL for NULL; `proof` counts in MySQL the rows that would lose something (None: none can). Where
+    `proof` is false, `exact` is `shared`.
     """
 
     name: str
@@ -79,7 +72,7 @@ def _fits_bignumeric(column: Column, emulated: bool) -> bool:
 # A date that BigQuery can hold: no zero part, a day that the month has, a year from 1 on.
 _VALID = "(YEAR({c}) > 0 AND MONTH({c}) > 0 AND DAY({c}) BETWEEN 1 AND DAY(LAST_DAY({c})))"
 _DAYS = f"IF({_VALID}, TO_DAYS({{c}}) - 719528, NULL)"
-_MICROS = f"IF({_VALID}, TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', {{c}}), NULL)"
+_MICROS = f"IF({_VALID}, TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', {{c}}), NULL)"
 # DIV 1, because MariaDB keeps the fraction in TIME_TO_SEC.
 _TIME_MICROS = (
     "((ABS(TIME_TO_SEC({c})) DIV 1 * 1000000 + MICROSECOND({c})) * IF({c} < CAST('00:00:00' AS TIME), -1, 1))"
@@ -87,6 +80,8 @@ _TIME_MICROS = (
 _WHOLE = "CAST({c} + 0 AS CHAR)"
 _BITS = "CAST(CAST({c} AS UNSIGNED) AS CHAR)"
 _DECIMAL = "IF(LOCATE('.', {c} + 0) > 0, TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0 AS CHAR))), CAST({c} + 0 AS CHAR))"
+# With a point always there, it need not be looked for. Not for 65 digits before it, where there is no room for one more.
+_SHORT_DECIMAL = "TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0.0 AS CHAR)))"
 _TEXT = "CONVERT({c} USING utf8mb4)"
 _LONG_TEXT = "SHA2(CONVERT({c} USING utf8mb4), 256)"
 _HEX = "LOWER(HEX({c}))"
@@ -98,19 +93,35 @@ _G_NUMERIC = (
 )
 
 
-def _float(dialect: Literal["mysql", "google"]) -> str:
-    """Mantissa and exponent of a double, exact: dividing by powers of two loses nothing.
+def _mysql_float() -> str:
+    """Mantissa and exponent of a double, exact: multiplying by powers of two loses nothing.
 
     The exponent comes from a logarithm, which engines may round differently where it is close to a whole number: at
-    powers of two, which are common. The small addend moves that place to numbers that nobody writes. The division is
-    done in two halves because 2^-1128 is no double.
+    powers of two, which are common. The small addend moves that place to numbers that nobody writes. Tiny numbers are
+    scaled in two halves, because 2^1128 is no double.
     """
-    x, integer, text = ("CAST({c} AS DOUBLE)", "SIGNED", "CHAR") if dialect == "mysql" else ("{c}", "INT64", "STRING")
-    k = f"CAST(FLOOR(LN(ABS({x})) / LN(2) + 1e-9) - 54 AS {integer})"
-    half = f"({k} DIV 2)" if dialect == "mysql" else f"DIV({k}, 2)"
-    m = f"CAST({x} / POW(2.0, {half}) / POW(2.0, {k} - {half}) AS {integer})"
-    infinite = f" WHEN IS_NAN({x}) OR IS_INF({x}) THEN CAST({x} AS STRING)" if dialect == "google" else ""
-    return f"CASE WHEN {x} = 0 THEN '0'{infinite} ELSE CONCAT(CAST({m} AS {text}), 'p', CAST({k} AS {text})) END"
+    k = "CAST(FLOOR(LOG2(ABS({c})) + 1e-9) - 54 AS SIGNED)"
+    tiny = f"{{c}} * POW(2.0, 600) * POW(2.0, -{k} - 600)"
+    return (
+        f"CASE WHEN ABS({{c}}) > 1e-280 THEN CONCAT(CAST({{c}} * POW(2.0, -{k}) AS SIGNED), 'p', {k})"
+        f" WHEN {{c}} = 0 THEN '0' ELSE CONCAT(CAST({tiny} AS SIGNED), 'p', {k}) END"
+    )
+
+
+def _google_float() -> str:
+    """The same in GoogleSQL; what MySQL cannot hold is itself."""
+    k = "CAST(FLOOR(LN(ABS({c})) / LN(2) + 1e-9) - 54 AS INT64)"
+    half = f"DIV({k}, 2)"
+    m = f"CAST({{c}} / POW(2.0, {half}) / POW(2.0, {k} - {half}) AS INT64)"
+    return (
+        "CASE WHEN {c} = 0 THEN '0' WHEN IS_NAN({c}) OR IS_INF({c}) THEN CAST({c} AS STRING)"
+        f" ELSE CONCAT(CAST({m} AS STRING), 'p', CAST({k} AS STRING)) END"
+    )
+
+
+def _or_text(number: str) -> str:
+    """A date as its number; one that BigQuery has not as the text MySQL shows."""
+    return f"IFNULL(CAST({number} AS CHAR), CAST({{c}} AS CHAR))"
 
 
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
@@ -144,25 +155,25 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule("bits", "BIT(1) to BIT(63)", _types("bit"), "INT64",
              pa.int64(), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_WHOLE, "representation", "bits become a number"),
     TypeRule("numeric", "DECIMAL with up to 29 digits before and 9 after the point", _fits_numeric, "NUMERIC",
-             pa.decimal128(38, 9), "{c} + 0", _DECIMAL, _DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             pa.decimal128(38, 9), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
     TypeRule("bignumeric", "DECIMAL with up to 38 digits before and 38 after the point", _fits_bignumeric, "BIGNUMERIC",
-             pa.decimal256(76, 38), "{c} + 0", _DECIMAL, _DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             pa.decimal256(76, 38), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
     TypeRule("decimal-text", "any wider DECIMAL; on the local emulator any that needs BIGNUMERIC", _types("decimal"), "STRING",
              pa.string(), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text"),
     TypeRule("float", "FLOAT and DOUBLE", _types("float", "double"), "FLOAT64",
-             pa.float64(), "CAST({c} AS DOUBLE)", _float("mysql"), _float("mysql"), _float("google"), "none", _NO_LOSS),
+             pa.float64(), "CAST({c} AS DOUBLE)", _mysql_float(), _mysql_float(), _google_float(), "none", _NO_LOSS),
     TypeRule("date", "DATE", _types("date"), "DATE",
-             pa.date32(), _DAYS, "CAST({c} AS CHAR)", f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
+             pa.date32(), _DAYS, _or_text(_DAYS), f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("datetime", "DATETIME", _types("datetime"), "DATETIME",
-             _STAMP, _MICROS, "CAST({c} AS CHAR)", f"CAST({_MICROS} AS CHAR)",
+             _STAMP, _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)",
              "CAST(DATETIME_DIFF({c}, DATETIME '1970-01-01 00:00:00', MICROSECOND) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("timestamp", "TIMESTAMP", _types("timestamp"), "TIMESTAMP",
-             _STAMP_UTC, _MICROS, "CAST({c} AS CHAR)", f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
+             _STAMP_UTC, _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("time-micros", "TIME", _types("time"), "INT64",
-             pa.int64(), _TIME_MICROS, "CAST({c} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
+             pa.int64(), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
              "representation", "the time becomes microseconds, so that negative and long times fit"),
     TypeRule("text", "CHAR, VARCHAR, ENUM and SET", _types("char", "varchar", "enum", "set"), "STRING",
              pa.string(), _TEXT, _TEXT, _TEXT, "{c}", "representation", "collation and length limit are not enforced"),
@@ -182,7 +193,7 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule("bool", "TINYINT(1) that holds 0 and 1 alone", _never, "BOOL",
              pa.bool_(), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)"),
     TypeRule("time", "TIME from 00:00 to 23:59:59 alone", _never, "TIME",
-             pa.time64("us"), _TIME_MICROS, "CAST({c} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
+             pa.time64("us"), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
              "CAST(TIME_DIFF({c}, TIME '00:00:00', MICROSECOND) AS STRING)", "none", _NO_LOSS,
              "{c} < CAST('00:00:00' AS TIME) OR {c} >= CAST('24:00:00' AS TIME)"),
     TypeRule("temporal-text", "DATE, DATETIME, TIMESTAMP as text, zero dates included", _never, "STRING",

@@ -1,14 +1,12 @@
-"""The content of one table on all three servers: one checksum query each, the hops set side by side, differences located."""
+"""The content of one table on all three servers: read once on each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from google.cloud import bigquery
-from google.cloud.exceptions import GoogleCloudError, NotFound
-
-from workbook.bulk.chunks import cut
+from workbook.bulk.chunks import chunkable_key
 from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
@@ -18,25 +16,29 @@ from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
-from workbook.validate import rows as rowwise
-from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value, on_target
-from workbook.validate.masked import has_tokens, masked_rows, masked_side
-from workbook.validate.result import TableVerdict
-from workbook.validate.rows import Located
-from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
+from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
+from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
+from workbook.validate.result import HOPS, TableVerdict
+from workbook.validate.sums import Reading, Side, bucket_count, google_sides
+from workbook.validate.walk import walk_alone, walk_both
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 Found = TypeVar("Found")
-# A chunk of a checksum query: some seconds of one core.
-CHUNK_ROWS = 500_000
+# A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
+_LARGE_CHUNK = 100_000
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The three servers of a validation."""
+    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up."""
 
     source: Server
     target: Server
-    warehouse: bigquery.Client
+    warehouse: "bigquery.Client | None"
+    pause: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -52,14 +54,9 @@ class _Ends:
     left_out: int | None = None  # rows of the source that the mapping's filter leaves out
 
     @property
-    def where(self) -> str:
-        """The mapping's filter; empty for all rows."""
-        return self.mapped.flow.where or ""
-
-    @property
-    def there(self) -> tuple[Field, ...]:
-        """The columns as the target holds them."""
-        return on_target(self.fields, self.mapped.flow)
+    def keyed(self) -> bool:
+        """Whether the source holds each row once."""
+        return bool(self.table.key)
 
     @property
     def plain(self) -> bool:
@@ -75,9 +72,20 @@ class _Ends:
 
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
+    with servers.source.session() as source, servers.target.session() as target:
+        for session in (source, target):
+            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        return compare_in(source, target, servers, table, mapped, settings)
+
+
+def compare_in(
+    source: Session, target: Session, servers: Servers, table: Table, mapped: TableMap, settings: Settings
+) -> list[TableVerdict]:
+    """The verdicts of one table as two sessions see it, in the transactions that they are in."""
     started = time.monotonic()
-    warehouse = settings.warehouse
-    project = servers.warehouse.project
+    warehouse, client = settings.warehouse, servers.warehouse
+    project = client.project if client else ""
     whole, flow = table, mapped.flow
     # The key that names a row is one that the target has too.
     table = kept_table(whole, flow)
@@ -90,53 +98,93 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
     )
     sides: dict[str, Side | str] = {}
-    with servers.source.session() as source, servers.target.session() as target:
+    found: list[TableVerdict] = []
+    with ThreadPoolExecutor(1) as pool:
         for session in (source, target):
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        chunks = cut(source, whole, CHUNK_ROWS)
-        mariadb = source.flavour == "mariadb"
-        if mariadb:
-            # It knows no hint against merging.
-            source.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
-        read = masked_side if has_tokens(ends.fields) else mysql_side
-        sides["source"] = _attempted(lambda: read(source, table.path, ends.fields, ends.buckets, chunks, ends.where))
-        if ends.where:
-            out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({ends.where}), 0)"
+            if session.flavour == "mariadb":
+                # It knows no hint against merging.
+                session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
+        in_warehouse = pool.submit(_warehouse_sides, client, ends, settings) if client else None
+        alike, readings = _readings(source, target, whole, ends)
+        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        if flow.where:
+            out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
             ends.left_out = int(source.scalar(out))
-        # The keys of both sides may be ordered otherwise (MariaDB's uuid and collations, a key that is utf8mb4 on the
-        # target by choice): then each side is cut in its own order.
-        own_order = mariadb or any(mapped.target.moves(table.column[name].charset) for name in table.key)
-        own_order = own_order or flow != DIRECT
-        there = lambda: cut(target, carried_table(whole, flow), CHUNK_ROWS) if own_order else chunks  # noqa: E731
-        sides["target"] = _attempted(lambda: mysql_side(target, mapped.target_path, ends.there, ends.buckets, there()))
-        sides["warehouse"], expected, clean = _warehouse_sides(servers.warehouse, ends, settings)
-        found = []
-        for hop, before, after in (
-            ("source-target", "source", "target"),
-            ("target-warehouse", "target", "warehouse"),
-            ("source-warehouse", "source", "warehouse"),
-        ):
-            found.append(_hop(hop, before, after, sides, ends, (source, target, servers.warehouse), settings))
-    found[1] = _clean_verdict(servers.warehouse, ends, settings, found[1], expected, clean)
+        if in_warehouse is None:
+            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike)
+            return [replace(verdict, seconds=time.monotonic() - started)]
+        sides["warehouse"], expected, clean = in_warehouse.result()
+        for hop in HOPS:
+            twin = next((one for one in found if one.hop == "target-warehouse"), None)
+            if hop == "source-warehouse" and twin and found[0].verdict == "same" and flow == DIRECT:
+                # Source and target are alike to the byte: what the target's hop shows is true of the source's.
+                found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
+                continue
+            found.append(_hop(hop, sides, ends, readings, client, settings, alike))
+    assert client
+    found[1] = _clean_verdict(client, ends, settings, found[1], expected, clean)
     seconds = time.monotonic() - started
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
+
+
+def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tuple[bool, tuple[Reading, Reading]]:
+    """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; how each is read.
+
+    Not where MariaDB has its own order (uuid, collations), where the mapping makes the table another one, and where the
+    key's type or collation came out otherwise on the target.
+    """
+    flow, table = ends.mapped.flow, ends.table
+    rows = target.rows(
+        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation, CHARACTER_SET_NAME AS charset"
+        " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        ends.mapped.target_path,
+    )
+    there = {row["name"]: (row["type"], row["collation"]) for row in rows}
+    charsets = {row["name"]: row["charset"] for row in rows}
+    cut_by = [whole.column[name] for name in chunkable_key(whole)]
+    alike = (
+        source.flavour == target.flavour
+        and replace(flow, database=None, table=None) == DIRECT
+        and all(there.get(column.name) == (column.data_type, column.collation) for column in cut_by)
+    )
+    plain = source.flavour == "mysql"
+    here = tuple(replace(item, utf8=plain and item.charset in UTF8) for item in ends.fields)
+    moved = tuple(replace(item, utf8=charsets.get(item.name) in UTF8) for item in on_target(ends.fields, flow))
+    return alike, (Reading(source, table.path, here, flow.where or ""), Reading(target, ends.mapped.target_path, moved))
+
+
+def _mysql_sides(
+    servers: Servers, readings: tuple[Reading, Reading], whole: Table, ends: _Ends, alike: bool
+) -> tuple[Side | str, Side | str]:
+    source, target = readings
+    there = carried_table(whole, ends.mapped.flow)
+    if not has_tokens(source.fields):
+        shared = servers.warehouse is not None
+        return walk_both((source, whole), (target, there), ends.keyed, servers.pause, _attempted, alike, shared)
+    # No server may know the tokens: the source's rows are read here.
+    here = _attempted(lambda: masked_side(source, ends.keyed))
+    return here, _attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))
 
 
 def _attempted(read: Callable[[], Found]) -> Found | str:
     """What was read, or the reason why it could not be."""
     try:
         return read()
-    except NotFound as error:
-        return f"it is not there: {error.message[:200]}"
     except WorkbookError as error:
         return error.found
-    except GoogleCloudError as error:
-        return f"the warehouse answered: {str(error)[:300]}"
+    except Exception as error:
+        # Imported here, because the import costs seconds that a comparison without a warehouse need not pay.
+        from google.cloud.exceptions import GoogleCloudError, NotFound
+
+        if isinstance(error, NotFound):
+            return f"it is not there: {error.message[:200]}"
+        if isinstance(error, GoogleCloudError):
+            return f"the warehouse answered: {str(error)[:300]}"
+        raise
 
 
 def _warehouse_sides(
-    client: bigquery.Client, ends: _Ends, settings: Settings
+    client: "bigquery.Client", ends: _Ends, settings: Settings
 ) -> tuple[Side | str, Side | str, Side | str]:
     """The checksums of the raw table, of what its rules make of it, and of the clean table.
 
@@ -150,21 +198,22 @@ def _warehouse_sides(
         why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
         return why, why, why
 
-    def alone(source: str, columns: tuple[list[str], list[str]]) -> Side | str:
-        found = _attempted(lambda: google_sides(client, [source], names, *columns, ends.buckets))
+    def alone(source: str, values: list[str], keyed: bool) -> Side | str:
+        found = _attempted(lambda: google_sides(client, [source], names, values, keyed, ends.buckets))
         return found if isinstance(found, str) else found[0]
 
-    def read(sources: list[str], columns: tuple[list[str], list[str]]) -> list[Side | str]:
-        one_job = _attempted(lambda: google_sides(client, sources, names, *columns, ends.buckets))
+    def read(sources: list[str], values: list[str], keyed: bool) -> list[Side | str]:
+        one_job = _attempted(lambda: google_sides(client, sources, names, values, keyed, ends.buckets))
         if not isinstance(one_job, str):
             return list(one_job)
-        return [alone(source, columns) for source in sources]
+        return [alone(source, values, keyed) for source in sources]
 
     if ends.plain:
-        raw, clean = read([ends.raw, ends.clean], _google_columns(ends))
+        raw, clean = read([ends.raw, ends.clean], _google_columns(ends)[1], ends.keyed)
         return raw, raw, clean
-    (raw,) = read([ends.raw], _google_columns(ends))
-    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends))
+    (raw,) = read([ends.raw], _google_columns(ends)[1], ends.keyed)
+    # What rules make of keys may be there twice.
+    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends)[1], False)
     return raw, expected, clean
 
 
@@ -177,13 +226,14 @@ def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
 
 def _hop(
     hop: str,
-    before: str,
-    after: str,
     sides: dict[str, Side | str],
     ends: _Ends,
-    readers: tuple[Session, Session, bigquery.Client],
+    readings: tuple[Reading, Reading],
+    client: "bigquery.Client | None",
     settings: Settings,
+    alike: bool,
 ) -> TableVerdict:
+    before, after = hop.split("-")
     one, other = sides[before], sides[after]
     base = TableVerdict(ends.table.database, ends.table.name, hop, "incomparable", None, None, {})
     rows = tuple(side.rows if isinstance(side, Side) else None for side in (one, other))
@@ -197,58 +247,68 @@ def _hop(
             base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
-    chosen = differing(one.buckets[kind], other.buckets[kind])
     masked = dict(ends.mapped.flow.masks) if before == "source" else {}
     states = {item.name: "tolerated" if item.name in masked else _settled(item, hop, one) for item in ends.fields}
-    if not chosen:
+    if one.total[kind] == other.total[kind]:
         why = "; ".join(filter(None, (_tolerance(hop, one), _on_the_way(ends) if before == "source" else "")))
         return replace(base, verdict="same", columns=states, similarity=1.0, why=why)
-    source, target, client = readers
-    key, values = _google_columns(ends)
-    looked = looked_at(chosen, one.buckets[kind], other.buckets[kind])
 
-    def read(side: str) -> list[rowwise.Encoded]:
-        if side == "warehouse":
-            return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, looked)
-        if side == "target":
-            return rowwise.mysql_rows(target, ends.mapped.target_path, ends.there, ends.buckets, looked, kind)
-        by = masked_rows if has_tokens(ends.fields) else rowwise.mysql_rows
-        return by(source, ends.table.path, ends.fields, ends.buckets, looked, kind, ends.where)
+    def end(name: str, side: Side) -> End:
+        if name == "warehouse":
+            assert client
+            return GoogleEnd(client, ends.raw, *_google_columns(ends))
+        chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
+        reading = readings[name == "target"]
+        if has_tokens(reading.fields):
+            return MaskedEnd(reading, kind)
+        return MysqlEnd(reading, kind, chunks)
 
-    located = _attempted(
-        lambda: rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
-    )
-    return _located(base, states, located, looked == chosen)
+    search = Search(names, ends.table.key, settings.validate_.samples)
+    why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
+    return _different(base, states, search, why)
 
 
-def looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
-    """The differing buckets that are looked at row by row: whole ones, the same on both sides, until they hold many rows."""
-    looked: list[int] = []
-    rows = 0
-    for bucket in chosen:
-        rows += max(sums.get(bucket, (0,))[0] for sums in (one, other))
-        if looked and rows > rowwise.MOST_ROWS:
-            break
-        looked.append(bucket)
-    return looked
+def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends: _Ends, alike: bool) -> str:
+    """Look where the digests differ: chunk by chunk where both ends have the same chunks, by buckets elsewhere; nothing to say."""
+    before, after = of
+    one, other = sides
+    if isinstance(before, MysqlEnd) and isinstance(after, MysqlEnd) and alike:
+        for number, (chunk, digest) in one.chunks.items():
+            there = other.chunks[number][1]
+            if digest == there:
+                continue
+            if max(digest.rows, there.rows) <= _LARGE_CHUNK:
+                search.look(before, after, Region(chunk))
+                continue
+            count = bucket_count(max(digest.rows, there.rows))
+            buckets = before.buckets(ends.keyed, count, chunk), after.buckets(ends.keyed, count, chunk)
+            in_buckets(search, before, after, buckets, Region(chunk, count))
+        return ""
+    of_both = [
+        end.buckets(ends.keyed, ends.buckets) if isinstance(end, MysqlEnd | MaskedEnd) else dict(side.buckets)
+        for end, side in zip(of, sides, strict=True)
+    ]
+    in_buckets(search, before, after, (of_both[0], of_both[1]), Region(None, ends.buckets))
+    return ""
 
 
-def _located(base: TableVerdict, states: dict[str, str], located: Located | str, whole: bool) -> TableVerdict:
-    """A verdict of `different`, also where the rows could not be looked at one by one: the checksums differ all the same."""
-    if isinstance(located, str):
-        why = f"the checksums differ; the rows could not be looked at: {located}"
-        return replace(base, verdict="different", columns=dict.fromkeys(states, "sampled"), why=why)
-    return _different(base, states, located, whole)
+def _different(base: TableVerdict, states: dict[str, str], search: Search, failed: str) -> TableVerdict:
+    """The verdict where digests differ, also where not all rows could be looked at; columns not seen are `sampled`.
 
-
-def _different(base: TableVerdict, states: dict[str, str], located: Located, whole: bool) -> TableVerdict:
-    """A verdict of `different` with the columns that changed; the others are as proven as the look was whole."""
+    Rows without a hash are no difference: nothing is known of them.
+    """
+    if "have no hash" in failed:
+        return replace(base, verdict="incomparable", columns=dict.fromkeys(states, "incomparable"), why=failed)
+    located = search.located()
     columns = {
-        name: "different" if name in located.columns else state if whole else "sampled"
+        name: "different" if name in located.columns else state if search.all_read and not failed else "sampled"
         for name, state in states.items()
     }
     total = max((base.rows_source or 0), (base.rows_target or 0)) + min(located.missing, located.extra)
     odd = located.missing + located.extra + located.changed
+    why = f"the digests differ; the rows could not be looked at: {failed}" if failed else ""
+    if not failed and not search.all_counted:
+        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at"
     return replace(
         base,
         verdict="different",
@@ -258,7 +318,7 @@ def _different(base: TableVerdict, states: dict[str, str], located: Located, who
         changed=located.changed,
         samples=located.rows,
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
-        why="" if whole else "at least: too many rows differ to look at each of them",
+        why=why,
     )
 
 
@@ -288,7 +348,7 @@ def _on_the_way(ends: _Ends) -> str:
 
 
 def _clean_verdict(
-    client: bigquery.Client, ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
+    client: "bigquery.Client", ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
 ) -> TableVerdict:
     """The verdict of the hop into the warehouse, after the clean table was set against its rules over the raw one."""
     if raw.verdict != "same":
@@ -299,24 +359,15 @@ def _clean_verdict(
         why = f"clean table: {one if isinstance(one, str) else other}"
         verdict = "different" if "not there" in why else "incomparable"
         return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=0.0)
-    chosen = differing(one.buckets["shared"], other.buckets["shared"])
-    if not chosen:
+    if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
         return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
-    key, values = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    looked = looked_at(chosen, one.buckets["shared"], other.buckets["shared"])
-    names = [column.name for column in ends.mapped.columns]
-
-    def read(place: str) -> list[rowwise.Encoded]:
-        return rowwise.google_rows(client, place, key, values, ends.buckets, looked)
-
-    located = _attempted(
-        lambda: rowwise.compare(
-            names, ends.table.key, read(ends.expected), read(ends.clean), settings.validate_.samples
-        )
-    )
-    judged = _located(raw, states, located, looked == chosen)
+    columns = _google_columns(ends) if ends.plain else _clean_columns(ends)
+    search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
+    of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
+    failed = _attempted(lambda: _search(search, of, (one, other), ends, False))
+    judged = _different(raw, states, search, failed)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )

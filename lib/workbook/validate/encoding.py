@@ -20,6 +20,8 @@ Kind = Literal["exact", "shared"]
 # Between these and Unicode every byte has its own way there and back. Of others (sjis, gbk, …) several byte sequences
 # become one character, so the bytes themselves are compared where both ends are MySQL. None: the column is no text.
 _LOSSLESS = {None, "ascii", "latin1", "utf8", "utf8mb3", "utf8mb4", "utf16", "utf16le", "utf32", "ucs2", "binary"}
+# The bytes of these are UTF-8 as they are.
+UTF8 = {"ascii", "utf8", "utf8mb3", "utf8mb4"}
 PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
 
 
@@ -27,6 +29,7 @@ PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
 class Field:
     """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key.
 
+    `charset` is the source's; `utf8` where the server that is read is known to hold UTF-8, which needs no conversion.
     `stands` is what a mask puts in its place, in SQL; `token` makes the tokens of a mask that no server may know.
     """
 
@@ -35,6 +38,7 @@ class Field:
     rule: TypeRule
     key: bool
     charset: str | None = None
+    utf8: bool = False
     stands: str | None = None
     token: Token | None = None
 
@@ -67,21 +71,37 @@ def _stands(flow: Flow, name: str) -> str | None:
     return "NULL" if mask.kind == "null" else f"IF({quote_mysql(name)} IS NULL, NULL, {mysql_string(mask.value)})"
 
 
-def mysql_value(field: Field, kind: Kind) -> str:
-    """The encoded bytes of a column in MySQL."""
+def mysql_text(field: Field, kind: Kind) -> str:
+    """The canonical text of a column in MySQL, free text behind its length; `~` for NULL."""
     text = field.rule.exact if kind == "exact" else field.rule.shared
     if kind == "exact" and field.charset not in _LOSSLESS:
         text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
+    elif field.utf8:
+        text = text.replace("CONVERT({c} USING utf8mb4)", "{c}")
     text = text.replace("{c}", field.stands or quote_mysql(field.name))
     if field.rule.free:
-        return f"IFNULL(CONCAT('=', LENGTH({text}), ':', CAST({text} AS BINARY), ';'), '~;')"
-    return f"IFNULL(CONCAT(CAST({text} AS BINARY), ';'), '~;')"
+        text = f"CONCAT('=', LENGTH({text}), ':', {text})"
+    return f"IFNULL({text}, '~')"
 
 
-def mysql_hash(chosen: Sequence[Field], kind: Kind) -> str:
+def mysql_value(field: Field, kind: Kind) -> str:
+    """The encoded bytes of a column in MySQL."""
+    return f"CONCAT(CAST({mysql_text(field, kind)} AS BINARY), ';')"
+
+
+def mysql_digest(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -> str:
+    """The SHA-256 of the encoded columns in MySQL, in hexadecimal; its first 32 digits count.
+
+    Of a row that is larger than max_allowed_packet it is NULL, or the hash of `otherwise`.
+    """
+    # One flat call: what it is spared for each column is a third of the time of a whole validation.
+    row = f"CONCAT_WS(';', {', '.join(mysql_text(field, kind) for field in chosen)}, '')"
+    return f"SHA2({row if otherwise == 'NULL' else f'IFNULL({row}, {otherwise})'}, 256)"
+
+
+def mysql_hash(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -> str:
     """The first 16 bytes of the SHA-256 of the encoded columns in MySQL."""
-    values = ", ".join(mysql_value(field, kind) for field in chosen)
-    return f"LEFT(UNHEX(SHA2(CONCAT({values}), 256)), 16)"
+    return f"UNHEX(LEFT({mysql_digest(chosen, kind, otherwise)}, 32))"
 
 
 def google_value(name: str, canonical: str, free: bool = False) -> str:
@@ -120,11 +140,16 @@ CLEAN_CANONICAL = {
 }
 
 
-def lossy(field: Field) -> bool:
-    """Whether MySQL can hold more in this column than the warehouse's form of it."""
-    return mysql_value(field, "exact") != mysql_value(field, "shared")
+def losing(chosen: Sequence[Field]) -> str:
+    """The condition for rows of which the warehouse can hold less than MySQL; nothing where there can be none."""
+    proofs = [
+        item.rule.proof.replace("{c}", item.stands or quote_mysql(item.name))
+        for item in chosen
+        if item.rule.proof and item.rule.exact != item.rule.shared
+    ]
+    return " OR ".join(f"({proof})" for proof in proofs)
 
 
-def same_for_both(chosen: Sequence[Field]) -> bool:
-    """Whether one hash serves both hops."""
-    return not any(lossy(field) for field in chosen)
+def needs_both(chosen: Sequence[Field]) -> bool:
+    """Whether the exact hash of a row may differ from the shared one though it loses nothing: by its character set."""
+    return any(item.charset not in _LOSSLESS for item in chosen)

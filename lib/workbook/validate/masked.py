@@ -3,14 +3,15 @@ that no server is told the salt. Checksums are those that `sums` has a server co
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from workbook.bulk.chunks import Chunk
-from workbook.names import mysql_path, quote_mysql, with_values
-from workbook.servers import Session
+from workbook.names import mysql_path, quote_mysql
 from workbook.validate.encoding import Field, Kind, mysql_value
-from workbook.validate.sums import Side, Sums, key_fields, with_filter
+from workbook.validate.locate import Pairs, Region, unpacked
+from workbook.validate.rows import Encoded, text
+from workbook.validate.sums import Digest, Reading, Side, key_fields, with_filter
 
 _KINDS: tuple[Kind, Kind] = ("exact", "shared")
 
@@ -20,49 +21,67 @@ def has_tokens(fields: Sequence[Field]) -> bool:
     return any(item.token is not None for item in fields)
 
 
-def masked_side(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], buckets: int, chunks: Sequence[Chunk], where: str
-) -> Side:
-    """The checksums of a table of the source with its masks applied."""
-    totals: dict[Kind, dict[int, Sums]] = {"exact": {}, "shared": {}}
-    lossy = [item.name for item in fields if item.rule.proof and not item.stands]
+def masked_side(reading: Reading, keyed: bool) -> Side:
+    """The digests of a table of the source with its masks applied."""
+    totals: dict[Kind, Digest] = {kind: Digest() for kind in _KINDS}
+    lossy = [item.name for item in reading.fields if item.rule.proof and not item.stands]
     losses = dict.fromkeys(lossy, 0)
-    count = 0
-    for bucket, encoded, lost in _rows(session, path, fields, buckets, chunks, where):
-        count += 1
+    for encoded, lost in _rows(reading):
         for kind in _KINDS:
-            digest = hashlib.sha256(b"".join(encoded[kind])).digest()
-            pieces = (1, *(int.from_bytes(digest[place : place + 4], "big") for place in range(0, 16, 4)))
-            known = totals[kind].get(bucket)
-            totals[kind][bucket] = pieces if known is None else tuple(a + b for a, b in zip(known, pieces, strict=True))
+            totals[kind] = totals[kind].plus(_digest(b"".join(encoded[kind])), keyed)
         for name, value in zip(lossy, lost, strict=True):
             losses[name] += int(value or 0)
-    return Side(count, totals, losses)
+    return Side(totals, losses=losses)
 
 
-def masked_rows(
-    session: Session,
-    path: tuple[str, str],
-    fields: Sequence[Field],
-    buckets: int,
-    chosen: Collection[int],
-    kind: Kind,
-    where: str,
-) -> list[tuple[str, ...]]:
-    """The encoded columns of the source's rows in the chosen buckets, masks applied."""
-    whole = [Chunk(*path, 1, (), None, None)]
-    wanted = set(chosen)
-    return [
-        tuple(value.decode("utf-8", "backslashreplace") for value in encoded[kind])
-        for bucket, encoded, _ in _rows(session, path, fields, buckets, whole, where)
-        if bucket in wanted
-    ]
+@dataclass(frozen=True)
+class MaskedEnd:
+    """The source as it is once masked: read here, for each look."""
+
+    reading: Reading
+    kind: Kind
+
+    def pairs(self, region: Region) -> Pairs:
+        """The hashes of the keys and rows in the buckets of a region."""
+        wanted = None if region.chosen is None else set(region.chosen)
+        found = bytearray()
+        for key, row, _ in self._hashed():
+            if wanted is None or int.from_bytes(row[:4], "big") % region.buckets in wanted:
+                found += key[:8] + row[:8]
+        return unpacked(bytes(found))
+
+    def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
+        """The encoded columns of the rows with these keys, once each."""
+        wanted = {bytes.fromhex(key) for key in keys}
+        found = {tuple(map(text, encoded)): None for key, _, encoded in self._hashed() if key[:8] in wanted}
+        return list(found)
+
+    def buckets(self, keyed: bool, buckets: int) -> dict[int, Digest]:
+        """The digests of the table by bucket."""
+        found: dict[int, Digest] = {}
+        for _, row, encoded in self._hashed():
+            bucket = int.from_bytes(row[:4], "big") % buckets
+            found[bucket] = found.get(bucket, Digest()).plus(_digest(b"".join(encoded)), keyed)
+        return found
+
+    def _hashed(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+        """Each row's key and row as hashes, and its encoded columns."""
+        fields = self.reading.fields
+        keys = [fields.index(item) for item in key_fields(fields)]
+        for rows, _ in _rows(self.reading):
+            encoded = rows[self.kind]
+            key = hashlib.sha256(b"".join(encoded[place] for place in keys)).digest()
+            yield key, hashlib.sha256(b"".join(encoded)).digest(), encoded
 
 
-def _rows(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], buckets: int, chunks: Sequence[Chunk], where: str
-) -> Iterator[tuple[int, Mapping[Kind, list[bytes]], Sequence[Any]]]:
-    """Each row's bucket, its encoded columns of both kinds, and which of its columns lose something."""
+def _digest(encoded: bytes) -> Digest:
+    hashed = hashlib.sha256(encoded).digest()
+    return Digest(1, tuple(int.from_bytes(hashed[place : place + 4], "big") for place in range(0, 16, 4)))
+
+
+def _rows(reading: Reading) -> Iterator[tuple[Mapping[Kind, list[bytes]], Sequence[Any]]]:
+    """Each row's encoded columns of both kinds, and which of its columns lose something."""
+    fields = reading.fields
     size = len(fields)
     selected = [_raw(item) if item.token else mysql_value(item, "exact") for item in fields]
     selected += [_raw(item) if item.token else mysql_value(item, "shared") for item in fields]
@@ -70,21 +89,16 @@ def _rows(
         item.rule.proof.replace("{c}", quote_mysql(item.name)) for item in fields if item.rule.proof and not item.stands
     ]
     named = ", ".join(f"{text} AS c{number}" for number, text in enumerate(selected))
-    keys = [fields.index(item) for item in key_fields(fields)]
-    for chunk in chunks:
-        bounds, values = chunk.where()
-        condition = with_filter(bounds, with_values(where) if values else where)
-        text = f"SELECT {named} FROM {mysql_path(*path)}"
-        for row in session.stream((with_values(text) if values else text) + condition, values or None):
-            encoded: dict[Kind, list[bytes]] = {
-                kind: [
-                    _token(item, value) if item.token else bytes(value)
-                    for item, value in zip(fields, row[start : start + size], strict=True)
-                ]
-                for kind, start in zip(_KINDS, (0, size), strict=True)
-            }
-            key = hashlib.sha256(b"".join(encoded["shared"][place] for place in keys)).digest()
-            yield int.from_bytes(key[:4], "big") % buckets, encoded, row[2 * size :]
+    query = f"SELECT {named} FROM {mysql_path(*reading.path)}" + with_filter("", reading.only)
+    for row in reading.session.stream(query):
+        encoded: dict[Kind, list[bytes]] = {
+            kind: [
+                _token(item, value) if item.token else bytes(value)
+                for item, value in zip(fields, row[start : start + size], strict=True)
+            ]
+            for kind, start in zip(_KINDS, (0, size), strict=True)
+        }
+        yield encoded, row[2 * size :]
 
 
 def _raw(item: Field) -> str:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.validate.rows import RowDifference
 from workbook.validate.selftest import SelfTest
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 HOPS = ("source-target", "target-warehouse", "source-warehouse")
 HOP_TITLES = {
@@ -300,8 +301,10 @@ class Validation:
             caption="Foreign keys",
         )
 
-    def similarity_plot(self) -> go.Figure:
+    def similarity_plot(self) -> "go.Figure":
         """Rows of each table on both ends of each hop, so that a difference jumps to the eye."""
+        import plotly.graph_objects as go
+
         names = sorted({f"{table.database}.{table.table}" for table in self.tables})
         figure = go.Figure()
         shares = [
@@ -332,8 +335,10 @@ class Validation:
         )
         return figure
 
-    def coverage_plot(self) -> go.Figure:
+    def coverage_plot(self) -> "go.Figure":
         """How many columns are proven, tolerated, sampled, different or not comparable on each hop."""
+        import plotly.graph_objects as go
+
         figure = go.Figure()
         colours = {
             "proven": "#1b7f6b",

@@ -1,19 +1,10 @@
-"""From a differing bucket to the rows and columns in it: keys that are missing or extra, and the columns that changed."""
+"""Encoded rows of both ends set side by side: keys that are missing or extra, and the columns that changed."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.cloud import bigquery
-
-from workbook.names import mysql_path
-from workbook.servers import Session
-from workbook.validate.encoding import Field, Kind, mysql_hash, mysql_value
-from workbook.validate.sums import google_bucket, key_fields, with_filter
-
-# About as many rows are looked at one by one; where more differ, the counts say "at least".
-MOST_ROWS = 100_000
 Encoded = tuple[str, ...]
 
 
@@ -39,33 +30,6 @@ class Located:
     changed: int
     columns: tuple[str, ...]
     rows: tuple[RowDifference, ...]
-
-
-def mysql_rows(
-    session: Session,
-    path: tuple[str, str],
-    fields: Sequence[Field],
-    buckets: int,
-    chosen: Sequence[int],
-    kind: Kind,
-    only: str = "",
-) -> list[Encoded]:
-    """The encoded columns of the rows in the chosen buckets of a MySQL table; `only` is the mapping's filter."""
-    values = ", ".join(f"{mysql_value(item, kind)} AS c{number}" for number, item in enumerate(fields))
-    bucket = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
-    where = with_filter(f" WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})", only)
-    found = session.rows(f"SELECT {values} FROM {mysql_path(*path)}{where}")
-    return [tuple(text(value) for value in row.values()) for row in found]
-
-
-def google_rows(
-    client: bigquery.Client, source: str, key: Sequence[str], values: Sequence[str], buckets: int, chosen: Sequence[int]
-) -> list[Encoded]:
-    """The encoded columns of the rows in the chosen buckets of a warehouse table or query."""
-    named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(values))
-    bucket = google_bucket(key, buckets)
-    found = client.query(f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))})").result()
-    return [tuple(text(value) for value in row.values()) for row in found]
 
 
 def compare(
@@ -134,6 +98,19 @@ def _sampled(rows: Sequence[RowDifference], samples: int) -> tuple[RowDifference
     return tuple(chosen)
 
 
+def merged(parts: Sequence[Located], samples: int) -> Located:
+    """Several looks as one: counts added up, samples of each kind."""
+    columns = sorted({name for part in parts for name in part.columns})
+    rows = [row for part in parts for row in part.rows]
+    return Located(
+        sum(part.missing for part in parts),
+        sum(part.extra for part in parts),
+        sum(part.changed for part in parts),
+        tuple(columns),
+        _sampled(rows, samples),
+    )
+
+
 def text(value: Any) -> str:
-    """An encoded value as the servers answer it, as text."""
+    """An encoded value as text; bytes that are no UTF-8 are escaped."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

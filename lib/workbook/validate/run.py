@@ -17,6 +17,7 @@ from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.objects import compare_objects, compare_relations
+from workbook.validate.pace import Pace
 from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
@@ -52,7 +53,7 @@ def validate_copy(
     """
     started = time.monotonic()
     before = _gtids(source), _gtids(target)
-    servers = Servers(source, target, warehouse)
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait)
     tables: list[TableVerdict] = []
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)

@@ -11,9 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from google.cloud import bigquery
-from google.cloud.exceptions import GoogleCloudError
+from typing import TYPE_CHECKING
 
 from workbook import faces
 from workbook.bulk.chunks import Chunk
@@ -23,11 +21,15 @@ from workbook.names import mysql_path, quote_bigquery, quote_mysql
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
 from workbook.validate.encoding import Field, google_hash, google_value, mysql_value
-from workbook.validate.sums import bucket_count, differing, google_bucket, google_sides, mysql_side
+from workbook.validate.locate import GoogleEnd, MysqlEnd, Region, Search
+from workbook.validate.sums import Reading, bucket_count, google_bucket, google_sides, mysql_sums
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 # As many tables as it takes to see each class of column once, but no more than these; and of each a few rows.
 _MOST_TABLES, _MOST_WAREHOUSE_TABLES, _ROWS = 10, 1, 40
-_BUCKETS = 7
+_MOST_READ = 10_000
 _ROW = "workbook_row"
 _MEMBER = re.compile(r"'(?:[^']|'')*'")
 
@@ -204,8 +206,10 @@ class Subject:
         return frozenset(kinds | {("no key" if self.keyless else "key", None)})
 
 
-def self_test(target: Server, client: bigquery.Client, tables: Sequence[Subject]) -> SelfTest:
+def self_test(target: Server, client: "bigquery.Client", tables: Sequence[Subject]) -> SelfTest:
     """Damage copies of some tables and compare; nothing is left on the servers."""
+    from google.cloud.exceptions import GoogleCloudError
+
     started = time.monotonic()
     planted: list[Planted] = []
     why: list[str] = []
@@ -250,16 +254,17 @@ def _on_target(session: Session, subject: Subject, number: int) -> list[Planted]
                 f" SELECT {columns} FROM {mysql_path(*read)}{limit}"
             )
         expected = _plant(session, subject, good, bad)
-        sides = [
-            mysql_side(session, path, subject.fields, _BUCKETS, [Chunk(*path, 1, (), None, None)])
-            for path in (good, bad)
+        wholes = [Chunk(*path, 1, (), None, None) for path in (good, bad)]
+        readings = [Reading(session, path, subject.fields) for path in (good, bad)]
+        digests = [
+            mysql_sums(reading, not subject.keyless, whole)[0]["exact"]
+            for reading, whole in zip(readings, wholes, strict=True)
         ]
-        looked = differing(sides[0].buckets["exact"], sides[1].buckets["exact"])
-        before, after = (
-            rowwise.mysql_rows(session, path, subject.fields, _BUCKETS, looked, "exact") if looked else []
-            for path in (good, bad)
-        )
-        return _judged("target", subject, expected, before, after)
+        ends = [MysqlEnd(reading, "exact", [(whole, _ROWS)]) for reading, whole in zip(readings, wholes, strict=True)]
+        search = _search(subject)
+        if digests[0] != digests[1]:
+            search.look(ends[0], ends[1], Region())
+        return _judged("target", subject, expected, search)
     finally:
         session.execute(f"DROP TEMPORARY TABLE IF EXISTS {mysql_path(*good)}, {mysql_path(*bad)}")
 
@@ -277,11 +282,15 @@ def _plant(session: Session, subject: Subject, good: tuple[str, str], bad: tuple
         # The last row is left to be taken away, unless it alone has a value.
         spare = order if where else order[:-1] or order
         for place in _free_rows(subject, item, [keys[number] for number in spare], planned):
-            changed = session.execute(
-                f"UPDATE {mysql_path(*bad)} SET {quote_mysql(item.name)} = {expression}"
-                f" WHERE {_ROW} = {order[place]}{where}"
-            )
-            if changed:
+            name = quote_mysql(item.name)
+            session.execute(f"UPDATE {mysql_path(*bad)} SET {name} = {expression} WHERE {_ROW} = {order[place]}{where}")
+            # What the type rounds back to where it was is no damage. A FLOAT's text tells less than its value does, a
+            # collation less than the bytes.
+            same = f"b.{name} <=> g.{name} AND CAST(b.{name} AS BINARY) <=> CAST(g.{name} AS BINARY)"
+            if session.scalar(
+                f"SELECT NOT ({same}) FROM {mysql_path(*bad)} AS b JOIN {mysql_path(*good)} AS g USING ({_ROW})"
+                f" WHERE {_ROW} = {order[place]}"
+            ):
                 planned.append(Damaged(item, keys[order[place]], what))
                 break
     if len(order) > 1 and all(known.key != keys[order[-1]] for known in planned):
@@ -309,7 +318,9 @@ def _changes(subject: Subject) -> list[tuple[Field, str, str, str]]:
     found: list[tuple[Field, str, str, str]] = []
     for item in subject.fields:
         column, name = subject.table.column[item.name], quote_mysql(item.name)
-        damage = _BY_TYPE.get(column.data_type) or _shape(column)
+        # A DOUBLE(10,4) is rounded as a DECIMAL is.
+        fixed = column.data_type in ("float", "double") and column.scale is not None
+        damage = _BY_TYPE.get("decimal" if fixed else column.data_type) or _shape(column)
         members = len(_MEMBER.findall(column.type)) if column.data_type == "enum" else 0
         if item.key:
             continue
@@ -337,12 +348,13 @@ def _step(column: Column) -> str:
     return f"CAST({'0.' + '0' * (scale - 1) + '1' if scale else '1'} AS DECIMAL(65,{scale}))"
 
 
-def _in_warehouse(client: bigquery.Client, subject: Subject) -> list[Planted]:
+def _in_warehouse(client: "bigquery.Client", subject: Subject) -> list[Planted]:
     """Rows of one bucket, and the same rows damaged by a query."""
     values = [google_value(item.warehouse_name, item.rule.google, item.rule.free) for item in subject.fields]
     key = [value for value, item in zip(values, subject.fields, strict=True) if item in subject.keyed]
     buckets = bucket_count(subject.table.rows_estimate)
-    before = rowwise.google_rows(client, subject.warehouse, key, values, buckets, [0])
+    good = f"(SELECT * FROM {subject.warehouse} WHERE {google_bucket(google_hash(key), buckets)} = 0)"
+    before = GoogleEnd(client, good, key, values).some(_MOST_READ)
     places = [place for place, item in enumerate(subject.fields) if item in subject.keyed]
     keys = sorted({tuple(row[place] for place in places) for row in before})[:_ROWS]
     planned: list[Damaged] = []
@@ -358,7 +370,6 @@ def _in_warehouse(client: bigquery.Client, subject: Subject) -> list[Planted]:
             planned.append(Damaged(item, keys[row], "value changed"))
     if not planned:
         return []
-    good = f"(SELECT * FROM {subject.warehouse} WHERE {google_bucket(key, buckets)} = 0)"
     bad = (
         f"(SELECT * EXCEPT ({row_hash}) REPLACE ({', '.join(changes.values())})"
         f" FROM (SELECT *, {google_hash(key)} AS {row_hash} FROM {good})"
@@ -367,11 +378,16 @@ def _in_warehouse(client: bigquery.Client, subject: Subject) -> list[Planted]:
         bad += f" WHERE {row_hash} != '{_digest(keys[-1])}'"
         planned.append(Damaged(None, keys[-1], "row taken away"))
     names = [item.warehouse_name for item in subject.fields]
-    # The key decides the bucket, and a row without a key may land in another: one bucket for all.
-    sides = google_sides(client, [good, f"{bad})"], names, key, values, 1)
-    looked = differing(sides[0].buckets["shared"], sides[1].buckets["shared"])
-    after = rowwise.google_rows(client, f"{bad})", key, values, 1, looked) if looked else before
-    return _judged("warehouse", subject, planned, before, after)
+    sides = google_sides(client, [good, f"{bad})"], names, values, not subject.keyless, 1)
+    search = _search(subject)
+    if sides[0].total["shared"] != sides[1].total["shared"]:
+        search.look(GoogleEnd(client, good, key, values), GoogleEnd(client, f"{bad})", key, values), Region())
+    return _judged("warehouse", subject, planned, search)
+
+
+def _search(subject: Subject) -> Search:
+    key = [item.name for item in subject.fields if item.key]
+    return Search([item.name for item in subject.fields], key, _MOST_READ, at_once=False)
 
 
 def _digest(key: rowwise.Encoded) -> str:
@@ -384,17 +400,9 @@ def _unused(name: str, known: Sequence[str]) -> str:
     return name
 
 
-def _judged(
-    place: str,
-    subject: Subject,
-    planned: Sequence[Damaged],
-    before: Sequence[rowwise.Encoded],
-    after: Sequence[rowwise.Encoded],
-) -> list[Planted]:
+def _judged(place: str, subject: Subject, planned: Sequence[Damaged], search: Search) -> list[Planted]:
     """Which of the damages the comparison names."""
-    names = [item.name for item in subject.fields]
-    key = [item.name for item in subject.fields if item.key]
-    located = rowwise.compare(names, key, before, after, len(before) + len(after))
+    located = search.located()
     gone = {tuple(value for _, value in row.key) for row in located.rows if row.kind == "missing"}
     changed = {
         (tuple(value for _, value in row.key), column)

@@ -1,32 +1,100 @@
-"""Checksums of a whole table in buckets: one query a side, so that equal tables cost no more and a difference has an address.
+"""Digests of rows: how many, and their hashes added up, computed by the servers; equal digests are equal rows.
 
-A bucket is chosen by the hash of the key, not by its order: orders differ between collations and engines, hashes do not.
-Hashes are summed in four pieces of 32 bits, so that neither duplicates nor swaps cancel.
+Where the rows are a set (a key is enforced on one side at least) their hashes are added by XOR, the cheapest way: two
+lists of the same number of rows and the same XOR are the same set. Where a row may be there twice, XOR would cancel it,
+and four pieces of 32 bits are summed instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from google.cloud import bigquery
+from functools import reduce
+from typing import TYPE_CHECKING
 
 from workbook.bulk.chunks import Chunk
 from workbook.errors import TerminalError
 from workbook.names import mysql_path, quote_bigquery, quote_mysql, with_values
 from workbook.servers import Session
-from workbook.validate.encoding import PIECES, Field, Kind, google_hash, mysql_hash, same_for_both
+from workbook.validate.encoding import (
+    PIECES,
+    Field,
+    Kind,
+    google_hash,
+    losing,
+    mysql_digest,
+    mysql_hash,
+    needs_both,
+)
 
-Sums = tuple[int, ...]  # rows, then the pieces
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
 _ROWS_A_BUCKET = 500
 _MOST_BUCKETS = 4096
 
 
+class NotHashed(TerminalError):
+    """Rows have no hash, so they cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A number of rows and their hashes added up, in pieces of 32 bits."""
+
+    rows: int = 0
+    pieces: tuple[int, ...] = (0,) * PIECES
+
+    def plus(self, other: "Digest", keyed: bool, sign: int = 1) -> "Digest":
+        """Both together; with `sign` -1, this one without the other."""
+        pairs = zip(self.pieces, other.pieces, strict=True)
+        pieces = tuple(one ^ two for one, two in pairs) if keyed else tuple(one + sign * two for one, two in pairs)
+        return Digest(self.rows + sign * other.rows, pieces)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A table as it is read on source or target: its columns there, and the mapping's filter (empty for all rows)."""
+
+    session: Session
+    path: tuple[str, str]
+    fields: Sequence[Field]
+    only: str = ""
+
+    def rows(
+        self, columns: str, chunk: Chunk, test: str = "", outer: tuple[str, str] = ("", "")
+    ) -> list[dict[str, object]]:
+        """SELECT `columns` of the rows of a chunk that pass the filter and `test`, between the two halves of `outer`."""
+        bounds, values = chunk.where()
+        fixed: Callable[[str], str] = with_values if values else str
+        where = with_filter(with_filter(bounds, fixed(self.only)), fixed(test))
+        query = fixed(f"{outer[0]}SELECT {columns} FROM {mysql_path(*self.path)}") + where + fixed(outer[1])
+        return self.session.rows(query, values or None)
+
+    def not_hashed(self, count: int) -> NotHashed:
+        """The error for rows without a hash."""
+        return NotHashed(
+            f"{count} rows of {mysql_path(*self.path)} on the {self.session.server.role} have no hash.",
+            "A value may be larger than max_allowed_packet; what is not hashed is not compared.",
+            "Raise max_allowed_packet on both servers above the largest value, then validate again.",
+        )
+
+
 @dataclass(frozen=True)
 class Side:
-    """The checksums of one table on one server: by kind of encoding, by bucket; and how many rows a rule changes by column."""
+    """What is known of one table on one server.
 
-    rows: int
-    buckets: Mapping[Kind, Mapping[int, Sums]]
+    `total` by kind of encoding; `chunks` by the number of the chunk (exact, MySQL alone); `buckets` by the hash of the
+    row (shared, warehouse alone); `losses`: how many values of a column a rule of the warehouse changes.
+    """
+
+    total: Mapping[Kind, Digest]
+    chunks: Mapping[int, tuple[Chunk, Digest]] = field(default_factory=dict)
+    buckets: Mapping[int, Digest] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.total["shared"].rows
 
 
 def bucket_count(rows: int) -> int:
@@ -35,7 +103,7 @@ def bucket_count(rows: int) -> int:
 
 
 def key_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
-    """The columns whose hash chooses the bucket: the key, or the whole row where there is none."""
+    """The columns that name a row: the key, or the whole row where there is none."""
     return tuple(item for item in fields if item.key) or tuple(fields)
 
 
@@ -46,89 +114,131 @@ def with_filter(bounds: str, only: str) -> str:
     return f"{bounds} AND ({only})" if bounds else f" WHERE ({only})"
 
 
-def mysql_inner(path: tuple[str, str], fields: Sequence[Field], buckets: int, where: str = "") -> str:
-    """The rows of a MySQL table as bucket, hashes and losses."""
-    key = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
-    hashes = [f"{mysql_hash(fields, 'exact')} AS h_exact"]
-    if not same_for_both(fields):
-        hashes.append(f"{mysql_hash(fields, 'shared')} AS h_shared")
-    losses = [
-        f"({item.rule.proof.replace('{c}', item.stands or quote_mysql(item.name))}) AS l{number}"
-        for number, item in enumerate(fields)
-        if item.rule.proof
-    ]
-    return f"SELECT {', '.join([f'{key} AS bucket', *hashes, *losses])} FROM {mysql_path(*path)}{where}"
+def mysql_sums(
+    reading: Reading, keyed: bool, chunk: Chunk, shared: bool = True
+) -> tuple[dict[Kind, Digest], dict[str, int]]:
+    """The digests of the rows of a chunk on source or target, and how many values of each column a rule changes.
 
-
-def mysql_side(
-    session: Session,
-    path: tuple[str, str],
-    fields: Sequence[Field],
-    buckets: int,
-    chunks: Sequence[Chunk],
-    only: str = "",
-) -> Side:
-    """The checksums of a table on source or target; `chunks` cut the work into queries of bearable length, `only` is the
-    mapping's filter.
-
-    Raises TerminalError where the server could not compute a hash (a value beyond max_allowed_packet becomes NULL
-    there): such a table is not compared, never called the same.
+    Without `shared`, for a hop between two MySQL servers, no losses are counted. Raises NotHashed where the server could
+    not compute a hash (a value beyond max_allowed_packet becomes NULL there) and says so; where it does not (a set of
+    rows in one pass), that row's hash is random, so that the chunk never is the same.
     """
-    kinds: list[Kind] = ["exact"] if same_for_both(fields) else ["exact", "shared"]
-    outer = ["CAST(bucket AS SIGNED) AS bucket", "COUNT(*) AS n"]
+    fields = reading.fields
+    kinds: tuple[Kind, ...] = ("exact", "shared") if shared and needs_both(fields) else ("exact",)
+    proofs = {
+        f"l{number}": item.rule.proof.replace("{c}", item.stands or quote_mysql(item.name))
+        for number, item in enumerate(fields)
+        if shared and item.rule.proof
+    }
+    row = _digest_row(reading, keyed, kinds, chunk, proofs)
+    digests = {kind: _digest(row, kind) for kind in kinds}
+    losses = {item.name: _whole(row[f"l{number}"]) for number, item in enumerate(fields) if f"l{number}" in proofs}
+    if "shared" not in digests:
+        digests["shared"] = digests["exact"]
+        condition = losing(fields)
+        if condition and any(losses.values()):
+            # Only these rows are another in the shared encoding: they are taken out and put in again.
+            few = _digest_row(reading, keyed, ("exact", "shared"), chunk, {}, condition)
+            without = digests["exact"].plus(_digest(few, "exact"), keyed, -1)
+            digests["shared"] = without.plus(_digest(few, "shared"), keyed)
+    return digests, losses
+
+
+def _digest_row(
+    reading: Reading, keyed: bool, kinds: Sequence[Kind], chunk: Chunk, counted: Mapping[str, str], test: str = ""
+) -> dict[str, object]:
+    """One query over a chunk: the digests by kind, and how many rows meet each condition of `counted`."""
+    fields = reading.fields
+    if keyed and _knows_binary_xor(reading.session):
+        wanted = [f"HEX(BIT_XOR({mysql_hash(fields, kind, 'RAND()')})) AS d_{kind}" for kind in kinds]
+        wanted += [f"IFNULL(SUM({condition}), 0) AS {name}" for name, condition in counted.items()]
+        return reading.rows(", ".join(["COUNT(*) AS n", *wanted]), chunk, test)[0]
+    inner = [f"{mysql_digest(fields, kind)} AS h_{kind}" for kind in kinds]
+    inner += [f"({condition}) AS {name}" for name, condition in counted.items()]
+    outer = ["COUNT(*) AS n", *(f"IFNULL(SUM({name}), 0) AS {name}" for name in counted)]
     for kind in kinds:
-        outer.append(f"COUNT(h_{kind}) AS n_{kind}")
-        outer += [
-            f"SUM(CAST(CONV(HEX(SUBSTR(h_{kind}, {1 + 4 * piece}, 4)), 16, 10) AS UNSIGNED)) AS {kind}{piece}"
-            for piece in range(PIECES)
-        ]
-    lossy = [(number, item.name) for number, item in enumerate(fields) if item.rule.proof]
-    outer += [f"SUM(l{number}) AS l{number}" for number, _ in lossy]
-    totals: dict[Kind, dict[int, Sums]] = {kind: {} for kind in kinds}
-    losses = {name: 0 for _, name in lossy}
-    rows = 0
+        outer += [f"COUNT(h_{kind}) AS n_{kind}", *_pieces(f"h_{kind}", kind, keyed)]
+    # Without the hint the server would merge the query and compute every hash once for each of its pieces.
+    head = f"SELECT /*+ NO_MERGE(r) */ {', '.join(outer)} FROM ("
+    (row,) = reading.rows(", ".join(inner), chunk, test, (head, ") AS r"))
+    for kind in kinds:
+        if row[f"n_{kind}"] != row["n"]:
+            raise reading.not_hashed(_whole(row["n"]) - _whole(row[f"n_{kind}"]))
+    return row
+
+
+def _pieces(column: str, name: str, keyed: bool) -> list[str]:
+    """The aggregates over the pieces of hashes in hexadecimal."""
+    add = "BIT_XOR" if keyed else "SUM"
+    return [
+        f"{add}(CAST(CONV(SUBSTR({column}, {1 + 8 * piece}, 8), 16, 10) AS UNSIGNED)) AS {name}{piece}"
+        for piece in range(PIECES)
+    ]
+
+
+def _digest(row: Mapping[str, object], kind: str) -> Digest:
+    rows = _whole(row["n"])
+    if rows == 0:
+        return Digest()
+    if f"d_{kind}" in row:
+        text = _text(row[f"d_{kind}"])
+        return Digest(rows, tuple(int(text[8 * piece : 8 * piece + 8], 16) for piece in range(PIECES)))
+    return Digest(rows, tuple(int(str(row[f"{kind}{piece}"])) for piece in range(PIECES)))
+
+
+def _whole(value: object) -> int:
+    return int(str(value))
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _knows_binary_xor(session: Session) -> bool:
+    """MySQL's BIT_XOR takes bytes since 8.0; MariaDB's takes numbers alone."""
+    return session.flavour == "mysql" and int(session.version.split(".")[0]) >= 8
+
+
+def mysql_bucket(fields: Sequence[Field], kind: Kind, buckets: int) -> str:
+    """The bucket of a row in MySQL, by its hash."""
+    return f"CONV(LEFT({mysql_digest(fields, kind)}, 8), 16, 10) MOD {buckets}"
+
+
+def mysql_buckets(
+    reading: Reading, keyed: bool, kind: Kind, chunks: Sequence[Chunk], buckets: int
+) -> dict[int, Digest]:
+    """The digests of the rows of some chunks by the bucket of their hash."""
+    found: dict[int, Digest] = {}
+    head = (
+        f"SELECT /*+ NO_MERGE(r) */ CAST(CONV(LEFT(h, 8), 16, 10) MOD {buckets} AS SIGNED) AS bucket, COUNT(*) AS n,"
+        f" COUNT(h) AS n_h, {', '.join(_pieces('h', 'h', keyed))} FROM ("
+    )
     for chunk in chunks:
-        where, values = chunk.where()
-        inner = mysql_inner(path, fields, buckets)
-        # Without the hint the server would merge the query and compute every hash once for each of its pieces.
-        head, tail = f"SELECT /*+ NO_MERGE(r) */ {', '.join(outer)} FROM ({inner}", ") AS r GROUP BY bucket"
-        where = with_filter(where, with_values(only) if values else only)
-        statement = with_values(head) + where + tail if values else head + where + tail
-        for row in session.rows(statement, values or None):
-            for kind in kinds:
-                if row[f"n_{kind}"] != row["n"]:
-                    raise TerminalError(
-                        f"{row['n'] - row[f'n_{kind}']} rows of {mysql_path(*path)} on the {session.server.role} have no hash.",
-                        "A value may be larger than max_allowed_packet; what is not hashed is not compared.",
-                        "Raise max_allowed_packet on both servers above the largest value, then validate again.",
-                    )
-                piece = (int(row["n"]), *(int(row[f"{kind}{number}"]) for number in range(PIECES)))
-                known = totals[kind].get(int(row["bucket"]), (0,) * (PIECES + 1))
-                totals[kind][int(row["bucket"])] = tuple(a + b for a, b in zip(known, piece, strict=True))
-            for number, name in lossy:
-                losses[name] += int(row[f"l{number}"] or 0)
-            rows += int(row["n"])
-    if "shared" not in totals:
-        totals["shared"] = totals["exact"]
-    return Side(rows, totals, losses)
+        inner = f"{mysql_digest(reading.fields, kind)} AS h"
+        for row in reading.rows(inner, chunk, outer=(head, ") AS r GROUP BY bucket")):
+            if row["n_h"] != row["n"]:
+                raise reading.not_hashed(_whole(row["n"]) - _whole(row["n_h"]))
+            bucket = _whole(row["bucket"])
+            found[bucket] = found.get(bucket, Digest()).plus(_digest(row, "h"), keyed)
+    return found
 
 
-def google_bucket(key: Sequence[str], buckets: int) -> str:
-    """The bucket of a row of the warehouse, by the hash of its encoded key."""
-    return "0" if buckets == 1 else f"MOD(CAST(CONCAT('0x', SUBSTR({google_hash(key)}, 1, 8)) AS INT64), {buckets})"
+def google_bucket(row_hash: str, buckets: int) -> str:
+    """The bucket of a row of the warehouse, by its hash in hexadecimal."""
+    return f"MOD(CAST(CONCAT('0x', SUBSTR({row_hash}, 1, 8)) AS INT64), {buckets})"
 
 
 def google_sides(
-    client: bigquery.Client,
+    client: "bigquery.Client",
     sources: Sequence[str],
     columns: Sequence[str],
-    key: Sequence[str],
     values: Sequence[str],
+    keyed: bool,
     buckets: int,
 ) -> list[Side]:
-    """The checksums of warehouse tables, or of queries in parentheses, that have the same `columns`: one job for all.
+    """The digests of warehouse tables, or of queries in parentheses, that have the same `columns`: one job for all.
 
-    `key` and `values` are encoded columns (encoding.google_value). Raises TerminalError where a row has no hash.
+    `values` are encoded columns (encoding.google_value). Raises NotHashed where a row has no hash.
     """
     side = "side"
     while side in {name.lower() for name in columns}:
@@ -137,26 +247,29 @@ def google_sides(
     rows = " UNION ALL ".join(
         f"SELECT {number} AS {side}, {listed} FROM {source}" for number, source in enumerate(sources)
     )
+    add = "BIT_XOR" if keyed else "SUM"
     pieces = ", ".join(
-        f"SUM(CAST(CONCAT('0x', SUBSTR(h, {1 + 8 * piece}, 8)) AS INT64)) AS p{piece}" for piece in range(PIECES)
+        f"{add}(CAST(CONCAT('0x', SUBSTR(h, {1 + 8 * piece}, 8)) AS INT64)) AS h{piece}" for piece in range(PIECES)
     )
     found = client.query(
-        f"SELECT {side} AS side, bucket, COUNT(*) AS n, COUNT(h) AS n_h, {pieces} FROM"
-        f" (SELECT {side}, {google_bucket(key, buckets)} AS bucket, {google_hash(values)} AS h FROM ({rows}))"
-        f" GROUP BY {side}, bucket"
+        f"SELECT {side} AS side, {google_bucket('h', buckets)} AS bucket, COUNT(*) AS n, COUNT(h) AS n_h, {pieces} FROM"
+        f" (SELECT {side}, {google_hash(values)} AS h FROM ({rows})) GROUP BY {side}, bucket"
     ).result()
-    totals: list[dict[int, Sums]] = [{} for _ in sources]
+    digests: list[dict[int, Digest]] = [{} for _ in sources]
     for row in found:
         if row["n"] != row["n_h"]:
-            raise TerminalError(
+            raise NotHashed(
                 f"{row['n'] - row['n_h']} rows of {sources[row['side']][:200]} have no hash.",
                 "What is not hashed is not compared.",
                 "Look for values that the warehouse cannot encode, then validate again.",
             )
-        totals[row["side"]][int(row["bucket"])] = (int(row["n"]), *(int(row[f"p{piece}"]) for piece in range(PIECES)))
-    return [Side(sum(sums[0] for sums in of_side.values()), {"shared": of_side}) for of_side in totals]
+        digests[row["side"]][int(row["bucket"])] = _digest(row, "h")
+    return [
+        Side({"shared": reduce(lambda one, two: one.plus(two, keyed), by.values(), Digest())}, buckets=by)
+        for by in digests
+    ]
 
 
-def differing(one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
+def differing(one: Mapping[int, Digest], other: Mapping[int, Digest]) -> list[int]:
     """The buckets that are not the same."""
     return sorted(bucket for bucket in one.keys() | other.keys() if one.get(bucket) != other.get(bucket))

@@ -1,0 +1,252 @@
+"""From digests that differ to rows: pairs of key hash and row hash from both ends, set side by side, chunk by chunk.
+
+A row is 16 bytes on its way here, whatever it holds, so that a million differing rows are counted in seconds and few
+megabytes; only those that are shown are then read, by the hash of their key.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from workbook.bulk.chunks import Chunk
+from workbook.validate.encoding import Kind, google_hash, mysql_digest, mysql_value
+from workbook.validate.rows import Encoded, Located, compare, merged, text
+from workbook.validate.sums import Digest, Reading, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets
+from workbook.validate.walk import joined
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+Found = TypeVar("Found")
+Pairs = npt.NDArray[np.uint64]  # one row a row: the first 64 bits of the key's hash and of the row's
+Keys = npt.NDArray[np.uint64]
+# So many rows are set side by side by their hashes, and so many are read with all their values; beyond them the counts
+# say "at least", and columns that were not seen to differ are `sampled`.
+MOST_PAIRS = 1_000_000
+MOST_ROWS = 10_000
+_PAIRS_A_QUERY = 100_000
+_KEYS_A_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where to look: a chunk (None: the whole table), and in it the rows of some buckets (None: all)."""
+
+    chunk: Chunk | None = None
+    buckets: int = 1
+    chosen: tuple[int, ...] | None = None
+
+
+class End(Protocol):
+    """One end of a hop."""
+
+    def pairs(self, region: Region) -> Pairs:
+        """The hashes of the keys and rows in a region."""
+        ...
+
+    def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
+        """The encoded columns of the rows whose key's hash begins with one of `keys` (16 hexadecimal digits), once each."""
+        ...
+
+
+@dataclass(frozen=True)
+class MysqlEnd:
+    """A table on source or target; `chunks` with their rows hold it whole."""
+
+    reading: Reading
+    kind: Kind
+    chunks: Sequence[tuple[Chunk, int]]
+
+    def pairs(self, region: Region) -> Pairs:
+        """The hashes of the keys and rows in a region, by queries of bounded answers."""
+        fields = self.reading.fields
+        key, row = (mysql_digest(chosen, self.kind) for chosen in (key_fields(fields), fields))
+        # Rows without a hash are not in the answer: GROUP_CONCAT passes NULL over.
+        pair = f"GROUP_CONCAT(UNHEX(LEFT({key}, 16)), UNHEX(LEFT({row}, 16)) SEPARATOR '')"
+        test = ""
+        if region.chosen is not None:
+            bucket = mysql_bucket(fields, self.kind, region.buckets)
+            test = f"CAST({bucket} AS SIGNED) IN ({', '.join(map(str, region.chosen))})"
+        found = [unpacked(b"")]
+        for chunk in self._chunks(region):
+            (answer,) = self.reading.rows(f"COUNT(*) AS n, {pair} AS pairs", chunk, test)
+            count, pairs = int(str(answer["n"])), answer["pairs"] or b""
+            assert isinstance(pairs, bytes)
+            if len(pairs) != 16 * count:
+                raise self.reading.not_hashed(count - len(pairs) // 16)
+            found.append(unpacked(pairs))
+        return np.concatenate(found)
+
+    def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
+        """The encoded columns of the rows with these keys."""
+        fields = self.reading.fields
+        values = ", ".join(f"{mysql_value(item, self.kind)} AS c{number}" for number, item in enumerate(fields))
+        wanted = ", ".join(f"'{key}'" for key in keys)
+        test = f"LEFT({mysql_digest(key_fields(fields), self.kind)}, 16) IN ({wanted})"
+        return [
+            tuple(text(value) for value in row.values())
+            for chunk in self._chunks(region)
+            for row in self.reading.rows(f"DISTINCT {values}", chunk, test, ("", f" LIMIT {2 * len(keys)}"))
+        ]
+
+    def buckets(self, keyed: bool, buckets: int, chunk: Chunk | None = None) -> dict[int, Digest]:
+        """The digests of the table, or of a chunk, by bucket."""
+        chunks = [chunk] if chunk else joined(*self._apart(), 500_000)
+        return mysql_buckets(self.reading, keyed, self.kind, chunks, buckets)
+
+    def _chunks(self, region: Region) -> list[Chunk]:
+        if region.chunk is not None:
+            return [region.chunk]
+        share = 1.0 if region.chosen is None else len(region.chosen) / region.buckets
+        return joined(*self._apart(), int(_PAIRS_A_QUERY / max(share, 0.001)))
+
+    def _apart(self) -> tuple[list[Chunk], list[int]]:
+        return [chunk for chunk, _ in self.chunks], [rows for _, rows in self.chunks]
+
+
+@dataclass(frozen=True)
+class GoogleEnd:
+    """A table of the warehouse, or a query in parentheses; `key` and `values` are encoded columns."""
+
+    client: "bigquery.Client"
+    source: str
+    key: Sequence[str]
+    values: Sequence[str]
+
+    def pairs(self, region: Region) -> Pairs:
+        """The hashes of the keys and rows in a region, one row of the answer a bucket."""
+        bucket = google_bucket("h", region.buckets)
+        test = "" if region.chosen is None else f" WHERE {bucket} IN ({', '.join(map(str, region.chosen))})"
+        found = self.client.query(
+            f"SELECT {bucket} AS bucket, STRING_AGG(CONCAT(SUBSTR(k, 1, 16), SUBSTR(h, 1, 16)), '') AS pairs FROM"
+            f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {self.source}){test} GROUP BY bucket"
+        ).result()
+        return unpacked(b"".join(bytes.fromhex(row["pairs"]) for row in found))
+
+    def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
+        """The encoded columns of the rows with these keys."""
+        named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(self.values))
+        wanted = ", ".join(f"'{key}'" for key in keys)
+        found = self.client.query(
+            f"SELECT DISTINCT {named} FROM {self.source} WHERE SUBSTR({google_hash(self.key)}, 1, 16) IN ({wanted})"
+            f" LIMIT {2 * len(keys)}"
+        ).result()
+        return [tuple(text(value) for value in row.values()) for row in found]
+
+    def some(self, most: int) -> list[Encoded]:
+        """The encoded columns of some rows."""
+        named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(self.values))
+        found = self.client.query(f"SELECT {named} FROM {self.source} LIMIT {most}").result()
+        return [tuple(text(value) for value in row.values()) for row in found]
+
+
+@dataclass
+class Search:
+    """Looks into regions one after the other and adds up what it finds, within its bounds.
+
+    `all_counted`: the counts are of all rows that differ; `all_read`: each of those that changed was read with its values.
+    """
+
+    names: Sequence[str]
+    key: Sequence[str]
+    samples: int
+    at_once: bool = True  # whether both ends may be read at the same time: not on one connection
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    all_counted: bool = True
+    all_read: bool = True
+    _pairs: int = 0
+    _read: int = 0
+    _parts: list[Located] = field(default_factory=list)
+
+    def look(self, before: End, after: End, region: Region) -> None:
+        """Set both ends side by side in a region, unless enough was looked at."""
+        if self._pairs >= MOST_PAIRS:
+            self.all_counted = self.all_read = False
+            return
+        one, other = self._both(partial(before.pairs, region), partial(after.pairs, region))
+        self._pairs += max(len(one), len(other))
+        missing, extra, changed, counts = odd_keys(one, other)
+        self.missing += counts[0]
+        self.extra += counts[1]
+        self.changed += counts[2]
+        # Some of every region, so that one kind of difference does not hide another.
+        left = max(MOST_ROWS - self._read, self.samples)
+        for first in range(0, left, _KEYS_A_QUERY):
+            part = slice(first, min(first + _KEYS_A_QUERY, left))
+            old, new = np.concatenate([changed[part], missing[part]]), np.concatenate([changed[part], extra[part]])
+            if not len(old) and not len(new):
+                break
+            self._read += max(len(old), len(new))
+            rows = self._both(partial(_read, before, region, old), partial(_read, after, region, new))
+            self._parts.append(compare(self.names, self.key, *rows, self.samples))
+        self.all_read = self.all_read and len(changed) <= left
+
+    def _both(self, one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
+        if not self.at_once:
+            return one(), other()
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.submit(one), pool.submit(other)
+            return first.result(), second.result()
+
+    def located(self) -> Located:
+        """What was found: exact counts, the columns and samples of the rows that were read."""
+        found = merged(self._parts, self.samples)
+        return Located(self.missing, self.extra, self.changed, found.columns, found.rows)
+
+
+def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
+    """The keys of rows that are missing, extra and changed, each once, and how many rows those are: as multisets."""
+    both = np.concatenate([before, after])
+    signs = np.repeat(np.array([1, -1]), [len(before), len(after)])
+    order = np.lexsort((both[:, 1], both[:, 0]))
+    both, signs = both[order], signs[order]
+    first = np.ones(len(both), dtype=bool)
+    first[1:] = (both[1:] != both[:-1]).any(axis=1)
+    net = np.add.reduceat(signs, np.flatnonzero(first)) if len(both) else signs
+    keys = both[first][:, 0][net != 0]
+    net = net[net != 0]
+    each, place = np.unique(keys, return_inverse=True)
+    gone = np.bincount(place, weights=np.maximum(net, 0), minlength=len(each)).astype(np.int64)
+    come = np.bincount(place, weights=np.maximum(-net, 0), minlength=len(each)).astype(np.int64)
+    pair = np.minimum(gone, come)
+    counts = int((gone - pair).sum()), int((come - pair).sum()), int(pair.sum())
+    return each[gone > pair], each[come > pair], each[pair > 0], counts
+
+
+def looked_at(chosen: Iterable[int], one: dict[int, Digest], other: dict[int, Digest]) -> tuple[int, ...]:
+    """The differing buckets that are looked at: whole ones, the same on both ends, until they hold many rows."""
+    looked: list[int] = []
+    rows = 0
+    for bucket in chosen:
+        rows += max(digests[bucket].rows for digests in (one, other) if bucket in digests)
+        if looked and rows > MOST_PAIRS:
+            break
+        looked.append(bucket)
+    return tuple(looked)
+
+
+def in_buckets(
+    search: Search, before: End, after: End, of: tuple[dict[int, Digest], dict[int, Digest]], region: Region
+) -> None:
+    """Look into the differing buckets of a region, given the digests of both ends by bucket."""
+    chosen = differing(*of)
+    looked = looked_at(chosen, *of)
+    search.look(before, after, Region(region.chunk, region.buckets, looked))
+    if len(looked) < len(chosen):
+        search.all_counted = search.all_read = False
+
+
+def _read(end: End, region: Region, keys: Keys) -> list[Encoded]:
+    return end.rows(region, [f"{int(key):016x}" for key in keys]) if len(keys) else []
+
+
+def unpacked(pairs: bytes) -> Pairs:
+    """Pairs out of their bytes."""
+    return np.frombuffer(pairs, dtype=">u8").astype(np.uint64).reshape(-1, 2)
