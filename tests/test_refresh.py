@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import pymysql
 import pytest
 
 from conftest import Scratch
+from outages import pid_alive, pid_of, start_server
 from test_flow import CODE, LETTERS, ORDERS, PEOPLE, Route
 from workbook import params
 from workbook.catalog import read_catalog
-from workbook.errors import Refused, TransientError, UsageError, VerdictFailed
+from workbook.errors import Refused, TransientError, UsageError, VerdictFailed, WorkbookError
 from workbook.mapping import merge
 from workbook.names import mysql_path, quote_mysql
 from workbook.phases import open_phase
@@ -30,6 +31,7 @@ from workbook.phases.previous import to_previous_copy
 from workbook.phases.rollback import rollback
 from workbook.refresh import load_or_refresh
 from workbook.refresh import run as refreshing
+from workbook.refresh import swap as swapping
 from workbook.refresh.copies import aside_name, post_database
 from workbook.refresh.gate import ranked
 from workbook.refresh.result import RefreshResult
@@ -328,29 +330,6 @@ def test_the_copy_before_and_the_phases_before_are_met_again_whatever_the_nights
     assert nights.aside() == []
 
 
-DEATHS = (
-    # Where it dies, and the generation that is read then: the one of the night before, or the new one.
-    ("workbook.refresh.run", "compare_aside", 1),
-    ("workbook.refresh.swap", "pass_through", 1),
-    ("workbook.refresh.run", "plan_again", 4),
-)
-
-
-def test_nights_that_are_killed_leave_a_whole_copy_and_the_next_goes_on(nights: Nights) -> None:
-    nights.night()
-    for where, name, generation in DEATHS:
-        nights.age()
-        nights.night_that_dies(where, name)
-        assert generations(nights) == {generation}
-    nights.age()
-    assert nights.night().verdict == "ok"
-    assert generations(nights) == {5}
-    assert triggers(nights) == ["born_late on child"]
-    assert len(nights.aside()) == 1
-    nights.back()
-    assert generations(nights) == {4}
-
-
 def damage_behind_the_load(patch: pytest.MonkeyPatch, scratch: Scratch, statement: str, database: str) -> None:
     """Run a statement on the new copy of a database as soon as its rows have arrived."""
     load = refreshing.load
@@ -361,6 +340,36 @@ def damage_behind_the_load(patch: pytest.MonkeyPatch, scratch: Scratch, statemen
         return loaded
 
     patch.setattr(refreshing, "load", load_and_damage)
+
+
+DEATHS = (
+    # Where it dies, and the generation that is read then: the one of the night before, or the new one.
+    ("workbook.refresh.run", "compare_aside", 1),
+    ("workbook.refresh.swap", "pass_through", 1),
+    ("workbook.refresh.run", "plan_again", 4),
+)
+
+
+def test_nights_that_are_killed_or_go_wrong_leave_a_whole_copy_and_the_next_goes_on(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.night()
+    for where, name, generation in DEATHS:
+        nights.age()
+        nights.night_that_dies(where, name)
+        assert generations(nights) == {generation}
+    with monkeypatch.context() as patch:
+        damage_behind_the_load(patch, nights.scratch, "DELETE FROM parts WHERE id = 3", HOSTILE)
+        nights.age()
+        with pytest.raises(VerdictFailed, match="different"):
+            nights.night()
+    assert generations(nights) == {4}
+    assert nights.night().verdict == "ok"
+    assert generations(nights) == {5}
+    assert triggers(nights) == ["born_late on child"]
+    assert len(nights.aside()) == 1
+    nights.back()
+    assert generations(nights) == {4}
 
 
 def test_a_copy_that_is_filtered_renamed_and_masked_on_the_way_is_proven_so_and_swapped_in(
@@ -420,20 +429,6 @@ def test_a_copy_that_is_filtered_renamed_and_masked_on_the_way_is_proven_so_and_
     result = migration.validate()
     assert result.verdict == "same", [*result.findings]
     assert shown_triggers() == set()
-
-
-def test_a_copy_that_is_not_the_sources_picture_is_not_swapped_in(
-    nights: Nights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nights.night()
-    nights.age()
-    with monkeypatch.context() as patch:
-        damage_behind_the_load(patch, nights.scratch, "DELETE FROM parts WHERE id = 3", HOSTILE)
-        with pytest.raises(VerdictFailed, match="different"):
-            nights.night()
-    assert generations(nights) == {1}
-    assert nights.night().verdict == "ok"
-    assert generations(nights) == {2}
 
 
 def test_who_sits_in_a_transaction_is_named_and_left_in_peace(
@@ -517,6 +512,53 @@ def test_gates_close_in_the_order_in_which_transactions_come_to_the_tables() -> 
     assert ranked([a, b, c, d], ways) == {c: 0, d: 0, a: 1, b: 2}
     circle = ranked([a, b], {(a, b): 1, (b, a): 1})
     assert circle == {a: 0, b: 0}
+
+
+@pytest.mark.soak
+def test_a_target_that_is_killed_at_any_moment_of_a_swap_holds_a_whole_copy(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Names of letters alone: of others MySQL 9.7 itself loses the files when it dies within a RENAME (error 1812).
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(scratch.folder / "reports"))
+    database = scratch.database("killed_nights")
+    scratch.script(FAMILY.replace("`a%s ``lone`", "lone"), database)
+    nights, folder = Nights(scratch, [database]), Path(scratch.state["params"]).parent
+    nights.night()
+    read, passing, pass_through = {1}, threading.Event(), swapping.pass_through
+
+    def noted(*arguments: Any) -> Any:
+        passing.set()
+        return pass_through(*arguments)
+
+    def kill(pid: int, delay: float) -> None:
+        passing.wait(120)
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(swapping, "pass_through", noted)
+    try:
+        for generation in range(2, 10):
+            nights.age()
+            passing.clear()
+            pid = pid_of(folder, "target")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+            killer = threading.Thread(target=kill, args=(pid, random.uniform(0, 0.6)))
+            killer.start()
+            with suppress(WorkbookError):
+                nights.night()
+            killer.join()
+            while pid_alive(pid):
+                time.sleep(0.02)
+            start_server(scratch.state, "target", command)
+            assert generations(nights) in (read, {generation})
+            read = generations(nights)
+        nights.age()
+        assert nights.night().verdict == "ok"
+        assert generations(nights) == {10}
+        assert triggers(nights) == ["born_late on child"]
+        assert len(nights.aside()) == 1
+    finally:
+        nights.clean()
 
 
 @pytest.mark.soak
