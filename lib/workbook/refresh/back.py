@@ -8,7 +8,7 @@ from workbook.errors import UsageError
 from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.refresh.copies import Copies, Copy, aside_name, tables_of
-from workbook.refresh.gate import Passage, mark
+from workbook.refresh.gate import Passage
 from workbook.refresh.swap import restore, swap, triggers_of
 from workbook.schema import Scope, read_definitions
 from workbook.servers import Server
@@ -49,7 +49,7 @@ def go_back(target: Server, settings: Settings, journal: Journal, say: Callable[
     databases = sorted({path[0] for path in (*before.left, *before.came)})
     there = tables_of(target, databases)
     left = tuple(path for path in before.came if path in there)
-    now = mark(target)
+    now = copies.new_mark()
     catalog = read_catalog(target, databases)
     definitions = read_definitions(target, catalog, Scope(tuple(databases), left))
     copy = Copy(

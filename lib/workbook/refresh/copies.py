@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from workbook.bulk.ledger import SCHEMA
 from workbook.errors import Refused
 from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.plan import Journal, Step
+from workbook.refresh.gate import mark
 from workbook.servers import Server
 
 Path = tuple[str, str]
@@ -112,6 +114,13 @@ class Copies:
     def forget(self, mark: str) -> None:
         """Take a copy out of the register."""
         self._target.execute(f"DELETE FROM {self.table} WHERE mark = %s", (mark,))
+
+    def new_mark(self) -> str:
+        """This moment as the mark of a copy, or the next one that no other copy has: two swaps may share a second."""
+        taken = {copy.mark for copy in self.all()}
+        while (now := mark(self._target)) in taken:
+            time.sleep(0.1)
+        return now
 
     def databases(self) -> set[str]:
         """All databases in the register."""

@@ -13,7 +13,7 @@ from workbook.names import mysql_path, quote_mysql
 from workbook.params import Settings
 from workbook.plan import Journal, apply
 from workbook.refresh.copies import Copies, Copy, Path, aside_name
-from workbook.refresh.gate import clock, mark
+from workbook.refresh.gate import clock
 from workbook.refresh.making import Live, make_aside, owned_aside, read_live, refuse_full_disk
 from workbook.refresh.result import RefreshResult
 from workbook.refresh.swap import restore, swap, triggers_of
@@ -80,7 +80,7 @@ def refresh(
     result = RefreshResult(loaded, proof, objects, need, settings.bulk.keep_copies, tuple(notes))
     if result.verdict != "ok":
         return result
-    swapped, changed = _exchange(target, live, made, new, gone, loaded.snapshot.taken)
+    swapped, changed = _exchange(copies, live, made, new, gone, loaded.snapshot.taken)
     _note_ways_back(swapped, live, changed, journal, owned)
     for step in live.code_plan.steps:
         if step.kind == "database":
@@ -105,10 +105,10 @@ def refresh(
 
 
 def _exchange(
-    target: Server, live: Live, made: Definitions, new: Copy, gone: tuple[Path, ...], taken: str
+    copies: Copies, live: Live, made: Definitions, new: Copy, gone: tuple[Path, ...], taken: str
 ) -> tuple[Copy, tuple[Path, ...]]:
     """The swap that is to be done, and the tables that come in with another definition than they had."""
-    now = mark(target)
+    now = copies.new_mark()
     came = tuple(live.wanted.tables)
     left = (*(path for path in came if path in live.there.tables), *gone)
     copy = Copy(
