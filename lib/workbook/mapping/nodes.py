@@ -14,7 +14,7 @@ KEYS = {
     "file": ("version", "target", "segments"),
     "segment": ("priority", "scope", "requires", "tables"),
     "requires": ("hops", "losses", "similarity"),
-    "target": ("to_utf8mb4", "collations", "keyless"),
+    "target": ("to_utf8mb4", "collations", "keyless", "settings"),
     "table": ("warehouse", "target", "columns", "by_default", "dedupe", "reject"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by"),
     "column": ("name", "rule", "clean"),

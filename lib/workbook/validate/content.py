@@ -18,6 +18,8 @@ from workbook.params import Settings
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
+from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
+from workbook.validate.explain import explained
 from workbook.validate.result import TableVerdict
 from workbook.validate.rows import Located
 from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
@@ -192,7 +194,47 @@ def _hop(
     located = _attempted(
         lambda: rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
     )
-    return _located(base, states, located, looked == chosen)
+    judged = _located(base, states, located, looked == chosen)
+    if isinstance(located, str):
+        return judged
+
+    def asked(side: str) -> Reader:
+        if side == "warehouse":
+            columns = tuple((item.warehouse_name, item.rule.warehouse_type) for item in ends.fields)
+            return GoogleReader(client, ends.raw, tuple(key), columns, _text_key(ends))
+        return MysqlReader(source if side == "source" else target, ends.table, ends.fields, kind)
+
+    hashed = frozenset(
+        place
+        for place, item in enumerate(ends.fields)
+        if "SHA2(" in (item.rule.exact if kind == "exact" else item.rule.shared)
+    )
+    return _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
+
+
+def _explained(
+    judged: TableVerdict,
+    ends: _Ends,
+    names: list[str],
+    located: Located,
+    hashed: frozenset[int],
+    before: Reader,
+    after: Reader,
+    settings: Settings,
+) -> TableVerdict:
+    """The verdict with its differing rows as named defects; where they cannot be asked for, it stays without names."""
+    classes = _attempted(
+        lambda: explained(
+            ends.table, names, located, hashed, before, after, judged.rows_source, settings.validate_.samples
+        )
+    )
+    return judged if isinstance(classes, str) else replace(judged, classes=classes)
+
+
+def _text_key(ends: _Ends) -> tuple[str, ...]:
+    """The columns of the key in the warehouse, where all of them are text."""
+    keyed = [item for item in ends.fields if item.key]
+    return tuple(item.warehouse_name for item in keyed) if all(item.rule.free for item in keyed) else ()
 
 
 def _looked_at(chosen: list[int], one: Mapping[int, Sums], other: Mapping[int, Sums]) -> list[int]:
@@ -281,6 +323,13 @@ def _clean_verdict(
         )
     )
     judged = _located(raw, states, located, looked == chosen)
+    if not isinstance(located, str):
+        columns = tuple((column.warehouse_name, clean_type(column)) for column in ends.mapped.columns)
+        hashed = frozenset(place for place, (_, kind) in enumerate(columns) if "SHA256" in CLEAN_CANONICAL[kind])
+        expected, clean = (
+            GoogleReader(client, place, tuple(key), columns, _text_key(ends)) for place in (ends.expected, ends.clean)
+        )
+        judged = _explained(judged, ends, names, located, hashed, expected, clean, settings)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )
