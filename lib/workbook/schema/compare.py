@@ -20,8 +20,8 @@ from workbook.schema.wanted import CLOUD_SQL, MAPPING, Wanted, wanted
 class ObjectDifference:
     """An object's verdict: same, different, or tolerated by a rule that `detail` names; `by` says whose rule it is.
 
-    `parts`: each of its differences is an object of its own, too. `mend` is a statement that makes it as it is wanted,
-    and `undo` one that takes that back; empty where it takes more than a statement.
+    `parts`: each of its differences is an object of its own, too. `mend` are statements that make it as it is wanted,
+    and `undo` those that take that back; empty where it takes more.
     """
 
     kind: str
@@ -30,8 +30,8 @@ class ObjectDifference:
     detail: str = ""
     by: str = ""
     parts: bool = False
-    mend: str = ""
-    undo: str = ""
+    mend: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -92,15 +92,15 @@ def _tables(source: Definitions, target: Definitions) -> Iterable[ObjectDifferen
             detail = (
                 f"the next value {table.table.auto_increment} became {there.auto_increment}: values would come again"
             )
-            mend = f"ALTER TABLE {name} AUTO_INCREMENT = {table.table.auto_increment}"
+            mend = (f"ALTER TABLE {name} AUTO_INCREMENT = {table.table.auto_increment}",)
             yield ObjectDifference("counter", name, "different", detail, mend=mend)
 
 
-def _modify(table: str, wanted: str | None, there: str | None) -> str:
+def _modify(table: str, wanted: str | None, there: str | None) -> tuple[str, ...]:
     """The statement that gives a column its wanted definition; none where that would take a column away."""
     if wanted is None:
-        return ""
-    return f"ALTER TABLE {table} {'ADD' if there is None else 'MODIFY'} COLUMN {wanted}"
+        return ()
+    return (f"ALTER TABLE {table} {'ADD' if there is None else 'MODIFY'} COLUMN {wanted}",)
 
 
 def _option_differences(target: Definitions, path: TablePath, table: Wanted, there: TableDefinition) -> list[str]:
@@ -161,8 +161,10 @@ def _compared(
             else:
                 yield ObjectDifference(kind, name, "tolerated", f"as it is wanted: {part.text}", MAPPING)
         else:
-            mend = f"ALTER TABLE {mysql_path(*path)} {_drop(kind, found)}, ADD {part.text}"
-            undo = f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}, ADD {found.text}"
+            # A foreign key is not dropped and added under its name by one statement.
+            alter = f"ALTER TABLE {mysql_path(*path)}"
+            mend = (f"{alter} {_drop(kind, found)}", f"{alter} ADD {part.text}")
+            undo = (f"{alter} {_drop(kind, part)}", f"{alter} ADD {found.text}")
             yield ObjectDifference(
                 kind, name, "different", f"{part.text} became {found.text}", mend=mend, undo=undo
             )
@@ -173,8 +175,8 @@ def _compared(
             del extra[twin.name.lower()]
             yield ObjectDifference(kind, name, "tolerated", f"is named {twin.name!r}: the name is an automatic one")
         else:
-            mend = f"ALTER TABLE {mysql_path(*path)} ADD {part.text}"
-            undo = f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}"
+            mend = (f"ALTER TABLE {mysql_path(*path)} ADD {part.text}",)
+            undo = (f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}",)
             yield ObjectDifference(
                 kind, name, "different", f"is missing on the target ({part.text})", mend=mend, undo=undo
             )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from google.cloud import bigquery
@@ -12,19 +12,21 @@ from workbook.bulk.chunks import cut
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
-from workbook.mapping.cleaning import clean_select, clean_type
+from workbook.mapping.cleaning import clean_select, clean_type, raw_type
 from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
-from workbook.validate.explain import explained
+from workbook.validate.explain import TableDefect, explained
 from workbook.validate.result import TableVerdict
 from workbook.validate.rows import Located
 from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
 
 Found = TypeVar("Found")
+# Names that BigQuery's API and its SQL have for one type.
+_SAME_TYPE = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC"}
 # A chunk of a checksum query: some seconds of one core.
 _CHUNK_ROWS = 500_000
 
@@ -48,6 +50,8 @@ class _Ends:
     buckets: int
     raw: str
     clean: str
+    # Columns of the raw table that have another type than the mapping says, and both types.
+    retyped: dict[str, str] = field(default_factory=dict)
 
     @property
     def plain(self) -> bool:
@@ -129,6 +133,15 @@ def _warehouse_sides(
     if odd:
         why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
         return why, why, why
+    types = _attempted(lambda: {item.name: item.field_type for item in client.get_table(raw_path).schema})
+    if not isinstance(types, str):
+        for column in ends.mapped.columns:
+            here, there = raw_type(column), types[column.warehouse_name]
+            if _SAME_TYPE.get(here, here) != _SAME_TYPE.get(there, there):
+                ends.retyped[column.name] = f"the type {here} became {there}"
+    if ends.retyped:
+        why = "; ".join(f"{name}: {what}" for name, what in ends.retyped.items())
+        return why, why, why
 
     def alone(source: str, columns: tuple[list[str], list[str]]) -> Side | str:
         found = _attempted(lambda: google_sides(client, [source], names, *columns, ends.buckets))
@@ -172,9 +185,17 @@ def _hop(
     if isinstance(one, str) or isinstance(other, str):
         place, why = (before, one) if isinstance(one, str) else (after, other)
         # A table that is not there is a difference, not a failure to look.
-        verdict = "different" if "not there" in str(why) or "doesn't exist" in str(why) else "incomparable"
+        retyped = ends.retyped if place == "warehouse" else {}
+        lost = "not there" in str(why) or "doesn't exist" in str(why) or bool(retyped)
+        verdict = "different" if lost else "incomparable"
+        columns = {name: "different" if name in retyped else "incomparable" for name in names}
         return replace(
-            base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
+            base,
+            verdict=verdict,
+            columns=columns if retyped else dict.fromkeys(names, verdict),
+            why=f"{place}: {why}",
+            similarity=0.0,
+            classes=tuple(TableDefect(45, name, "type", 0, 0, 0, what, ()) for name, what in retyped.items()),
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
     chosen = differing(one.buckets[kind], other.buckets[kind])

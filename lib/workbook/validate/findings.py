@@ -39,7 +39,7 @@ def _of_class(table: TableVerdict, name: str, item: TableDefect) -> Finding:
         hop=table.hop,
         object=name,
         column=item.column,
-        rows=item.rows,
+        rows=item.rows if item.samples else None,
         explanation=" ".join(filter(None, (words, cause, f"({table.why})" if table.why else ""))),
         number=item.number,
         looked=item.looked,
@@ -83,7 +83,7 @@ def _of_objects(objects: Sequence[ObjectVerdict]) -> Iterable[Finding]:
                 number=number,
                 evidence=item.detail,
                 cause=defect.cause,
-                mend=item.mend or defect.mended_by,
+                mend="; ".join(item.mend) or defect.mended_by,
             )
 
 

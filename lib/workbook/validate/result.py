@@ -58,8 +58,8 @@ class ObjectVerdict:
     verdict: str  # same, tolerated, different or incomparable
     detail: str = ""
     parts: bool = False
-    mend: str = ""
-    undo: str = ""
+    mend: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def _through_double(cell: Cell) -> str | None:
 
 def _rounded(cell: Cell) -> str | None:
     one, other = cell.numbers
-    if one is None or other is None or one == other:
+    if one is None or other is None or one == other or one.adjusted() > 66:
         return None
     with localcontext() as context:
         context.prec = 120
