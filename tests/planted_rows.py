@@ -38,7 +38,9 @@ def _fill(values: str) -> str:
 _TEXT_KEY = "(k VARCHAR(40) COLLATE utf8mb4_bin PRIMARY KEY, v INT)"
 _COUNTED = "(id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20))"
 _PAIRS = "(id INT PRIMARY KEY, a VARCHAR(60), b VARCHAR(60), c TEXT, d TEXT, e INT, f INT, g DATE, h DATE)"
-_PAIR_FILL = _fill("n, CONCAT('left', n), CONCAT('right', n), CONCAT('ünten ', n), CONCAT('oben ', n), n, n * 7, '2020-01-01' + INTERVAL n DAY, '1999-12-31' - INTERVAL n DAY")
+_PAIR_FILL = _fill(
+    "n, CONCAT('left', n), CONCAT('right', n), CONCAT('ünten ', n), CONCAT('oben ', n), n, n * 7, '2020-01-01' + INTERVAL n DAY, '1999-12-31' - INTERVAL n DAY"
+)
 _STALE = "(id INT PRIMARY KEY, state VARCHAR(20), price DECIMAL(8,2), {})"
 
 

@@ -83,7 +83,10 @@ def _tables(source: Definitions, target: Definitions) -> Iterable[ObjectDifferen
         yield ObjectDifference("table", name, verdict, detail, "" if differences else table.by, bool(differences))
         here, after = ({part.name: part.text for part in side.columns} for side in (table.table, there))
         for column, what in columns:
-            mend, undo = _modify(name, here.get(column), after.get(column)), _modify(name, after.get(column), here.get(column))
+            mend, undo = (
+                _modify(name, here.get(column), after.get(column)),
+                _modify(name, after.get(column), here.get(column)),
+            )
             yield ObjectDifference("column", mysql_path(*path, column), "different", what, mend=mend, undo=undo)
         for what in options:
             yield ObjectDifference("option", name, "different", what)
@@ -165,9 +168,7 @@ def _compared(
             alter = f"ALTER TABLE {mysql_path(*path)}"
             mend = (f"{alter} {_drop(kind, found)}", f"{alter} ADD {part.text}")
             undo = (f"{alter} {_drop(kind, part)}", f"{alter} ADD {found.text}")
-            yield ObjectDifference(
-                kind, name, "different", f"{part.text} became {found.text}", mend=mend, undo=undo
-            )
+            yield ObjectDifference(kind, name, "different", f"{part.text} became {found.text}", mend=mend, undo=undo)
     for part in missing:
         name = mysql_path(*path, part.name)
         twin = next((other for other in extra.values() if other.definition == part.definition), None)
@@ -175,10 +176,13 @@ def _compared(
             del extra[twin.name.lower()]
             yield ObjectDifference(kind, name, "tolerated", f"is named {twin.name!r}: the name is an automatic one")
         else:
-            mend = (f"ALTER TABLE {mysql_path(*path)} ADD {part.text}",)
-            undo = (f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}",)
             yield ObjectDifference(
-                kind, name, "different", f"is missing on the target ({part.text})", mend=mend, undo=undo
+                kind,
+                name,
+                "different",
+                f"is missing on the target ({part.text})",
+                mend=(f"ALTER TABLE {mysql_path(*path)} ADD {part.text}",),
+                undo=(f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}",),
             )
     keys = {key.name for key in table.foreign_keys}
     for part in extra.values():

@@ -111,14 +111,17 @@ def _cells(
 def _changed_cells(
     table: Table, names: Sequence[str], columns: Sequence[Column], item: Difference, evidence: Evidence
 ) -> dict[int, Cell]:
-    assert item.before is not None and item.after is not None
+    assert item.before is not None
+    assert item.after is not None
     places = [names.index(name) for name in table.key]
     key = tuple(item.before[place] for place in places)
     found = {}
     for place, (one, other) in enumerate(zip(item.before, item.after, strict=True)):
         if one == other:
             continue
-        if place not in evidence.hashed or "~;" in (one, other) and not (key in evidence.before and key in evidence.after):
+        if place not in evidence.hashed or (
+            "~;" in (one, other) and not (key in evidence.before and key in evidence.after)
+        ):
             found[place] = Cell(columns[place], decoded(one), decoded(other), place not in evidence.hashed)
         elif key in evidence.before and key in evidence.after:
             here, there = evidence.before[key][place], evidence.after[key][place]
@@ -148,7 +151,7 @@ def _in_context(columns: Sequence[Column], cells: dict[int, Cell]) -> dict[int, 
     if not found and len(cells) > 1:
         older = next((cell for cell in cells.values() if _older(cell)), None)
         if older is not None and not _all_shifted(cells.values()):
-            return {place: (48, f"the row is older: see {older.column.name!r}") for place in cells}
+            return dict.fromkeys(cells, (48, f"the row is older: see {older.column.name!r}"))
     return found
 
 
@@ -272,9 +275,12 @@ def _without(row: Encoded | None, places: Sequence[int]) -> Encoded:
 
 
 def _explained(columns: Sequence[Column], places: Sequence[int], one: Encoded | None, other: Encoded | None) -> bool:
-    assert one is not None and other is not None
+    assert one is not None
+    assert other is not None
     cells = [
-        Cell(columns[place], decoded(one[place]), decoded(other[place])) for place in places if one[place] != other[place]
+        Cell(columns[place], decoded(one[place]), decoded(other[place]))
+        for place in places
+        if one[place] != other[place]
     ]
     return all(signs_of(cell) for cell in cells)
 

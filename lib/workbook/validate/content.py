@@ -26,7 +26,13 @@ from workbook.validate.sums import Side, Sums, bucket_count, differing, google_s
 
 Found = TypeVar("Found")
 # Names that BigQuery's API and its SQL have for one type.
-_SAME_TYPE = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC"}
+_SAME_TYPE = {
+    "INT64": "INTEGER",
+    "FLOAT64": "FLOAT",
+    "BOOL": "BOOLEAN",
+    "DECIMAL": "NUMERIC",
+    "BIGDECIMAL": "BIGNUMERIC",
+}
 # A chunk of a checksum query: some seconds of one core.
 _CHUNK_ROWS = 500_000
 
@@ -218,6 +224,8 @@ def _hop(
     judged = _located(base, states, located, looked == chosen)
     if isinstance(located, str):
         return judged
+    if hop == "source-target":
+        judged = replace(judged, keys=rowwise.keys_of(names, ends.table.key, located.differences))
 
     def asked(side: str) -> Reader:
         if side == "warehouse":
@@ -249,7 +257,9 @@ def _explained(
             ends.table, names, located, hashed, before, after, judged.rows_source, settings.validate_.samples
         )
     )
-    return judged if isinstance(classes, str) else replace(judged, classes=classes)
+    if isinstance(classes, str):
+        return replace(judged, why="; ".join(filter(None, (judged.why, f"its rows could not be named: {classes}"))))
+    return replace(judged, classes=classes)
 
 
 def _text_key(ends: _Ends) -> tuple[str, ...]:

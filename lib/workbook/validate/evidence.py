@@ -33,8 +33,8 @@ class Reader(Protocol):
     def between(self, low: str, high: str) -> int | None:
         """How many rows have a key between two canonical texts, both included; None where that cannot be asked."""
 
-    def alike(self, key: Encoded) -> bool:
-        """Whether there is a row whose key this end calls equal."""
+    def alike(self, keys: Sequence[Encoded]) -> frozenset[Encoded]:
+        """Those of the keys for which there is a row that this end calls equal."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,14 @@ class MysqlReader:
     def plain(self, keys: Sequence[Encoded], places: Sequence[int]) -> Plain:
         """The values themselves of the columns at `places`, by key."""
         chosen = key_fields(self.fields)
-        hashes = ", ".join(f"x'{_digest(key)[:32]}'" for key in keys)
+        hashes = ", ".join(f"x'{digest(key)[:32]}'" for key in keys)
         narrow = any_row(self.table, keys, self.kind, exactly=False) if self.table.key else None
         where = f"{mysql_hash(chosen, self.kind)} IN ({hashes})" + (f" AND ({narrow})" if narrow else "")
-        values = ", ".join(
-            f"{_mysql_plain(self.fields[place])} AS p{number}" for number, place in enumerate(places)
-        )
+        values = ", ".join(f"{_mysql_plain(self.fields[place])} AS p{number}" for number, place in enumerate(places))
         found = self.session.rows(
             f"SELECT HEX({mysql_hash(chosen, self.kind)}) AS k, {values} FROM {mysql_path(*self.table.path)} WHERE {where}"
         )
-        by_hash = {_digest(key)[:32]: key for key in keys}
+        by_hash = {digest(key)[:32]: key for key in keys}
         return {by_hash[row.pop("k").lower()]: tuple(map(_read, row.values())) for row in found}
 
     def between(self, low: str, high: str) -> int | None:
@@ -84,12 +82,15 @@ class MysqlReader:
         where = f"{quote_mysql(column.name)} BETWEEN {bounds[0]} AND {bounds[1]}"
         return int(self.session.scalar(f"SELECT COUNT(*) FROM {mysql_path(*self.table.path)} WHERE {where}"))
 
-    def alike(self, key: Encoded) -> bool:
-        """Whether there is a row whose key this end calls equal."""
-        condition = one_row(self.table, key, self.kind, exactly=False)
-        if condition is None:
-            return False
-        return bool(self.session.scalar(f"SELECT COUNT(*) FROM {mysql_path(*self.table.path)} WHERE {condition}"))
+    def alike(self, keys: Sequence[Encoded]) -> frozenset[Encoded]:
+        """Those of the keys for which there is a row that this end calls equal."""
+        conditions = {key: one_row(self.table, key, self.kind, exactly=False) for key in keys}
+        path = mysql_path(*self.table.path)
+        return frozenset(
+            key
+            for key, condition in conditions.items()
+            if condition is not None and self.session.scalar(f"SELECT COUNT(*) FROM {path} WHERE {condition}")
+        )
 
 
 @dataclass(frozen=True)
@@ -106,50 +107,61 @@ class GoogleReader:
         """The values themselves of the columns at `places`, by key."""
         hashed = f"TO_HEX(SHA256(CONCAT({', '.join(self.key)})))"
         values = ", ".join(f"{_google_plain(*self.columns[place])} AS p{n}" for n, place in enumerate(places))
-        wanted = ", ".join(f"'{_digest(key)}'" for key in keys)
-        found = self.client.query(f"SELECT {hashed} AS k, {values} FROM {self.source} WHERE {hashed} IN ({wanted})").result()
-        by_hash = {_digest(key): key for key in keys}
+        wanted = ", ".join(f"'{digest(key)}'" for key in keys)
+        found = self.client.query(
+            f"SELECT {hashed} AS k, {values} FROM {self.source} WHERE {hashed} IN ({wanted})"
+        ).result()
+        by_hash = {digest(key): key for key in keys}
         return {by_hash[row["k"]]: tuple(map(_read, row.values()[1:])) for row in found}
 
     def between(self, low: str, high: str) -> int | None:
         """Not asked here: the ends before the warehouse know it."""
         return None
 
-    def alike(self, key: Encoded) -> bool:
-        """Whether there is a row whose key differs in the case of its letters alone, or in spaces at the end."""
+    def alike(self, keys: Sequence[Encoded]) -> frozenset[Encoded]:
+        """Those for which a row's key differs in the case of its letters alone, or in spaces at the end."""
         if not self.texts:
-            return False
-        values = [decoded(item) for item in key]
-        where = " AND ".join(
-            f"LOWER(RTRIM({quote_bigquery(name)})) = LOWER(RTRIM(@k{n}))" for n, name in enumerate(self.texts)
-        )
+            return frozenset()
+        folded = {key: tuple((decoded(item) or "").rstrip(" ").lower() for item in key) for key in keys}
+        columns = [f"LOWER(RTRIM({quote_bigquery(name)}, ' '))" for name in self.texts]
         config = bigquery.QueryJobConfig(
-            query_parameters=[bigquery.ScalarQueryParameter(f"k{n}", "STRING", value) for n, value in enumerate(values)]
+            query_parameters=[
+                bigquery.ArrayQueryParameter(
+                    f"k{number}", "STRING", sorted({values[number] for values in folded.values()})
+                )
+                for number in range(len(columns))
+            ]
         )
-        found = self.client.query(f"SELECT COUNT(*) AS n FROM {self.source} WHERE {where}", job_config=config).result()
-        return bool(next(iter(found))["n"])
+        chosen = ", ".join(f"{column} AS k{number}" for number, column in enumerate(columns))
+        where = " AND ".join(f"{column} IN UNNEST(@k{number})" for number, column in enumerate(columns))
+        sql = f"SELECT DISTINCT {chosen} FROM {self.source} WHERE {where}"
+        there = {tuple(row.values()) for row in self.client.query(sql, job_config=config).result()}
+        return frozenset(key for key, values in folded.items() if values in there)
 
 
-def gather(table: Table, names: Sequence[str], hashed: frozenset[int], located: Located, before: Reader, after: Reader) -> Evidence:
+def gather(
+    table: Table, names: Sequence[str], hashed: frozenset[int], located: Located, before: Reader, after: Reader
+) -> Evidence:
     """Ask both ends what the differences alone do not tell; nothing is asked that no difference needs."""
     places = [names.index(name) for name in table.key]
     key_of: Callable[[Encoded], Encoded] = lambda row: tuple(row[place] for place in places)  # noqa: E731
-    changed = [item for item in located.differences if item.before is not None and item.after is not None]
-    asked = sorted({place for item in changed for place in hashed if item.before[place] != item.after[place]})  # type: ignore[index]
-    plain: tuple[Plain, Plain] = ({}, {})
+    changed = [
+        (item.before, item.after) for item in located.differences if item.before is not None and item.after is not None
+    ]
+    asked = sorted({place for one, other in changed for place in hashed if one[place] != other[place]})
+    plain: list[Plain] = [{}, {}]
     if asked and places:
-        chosen = [item for item in changed if any(item.before[place] != item.after[place] for place in asked)]  # type: ignore[index]
-        keys = [key_of(item.before) for item in chosen[:: max(1, len(chosen) // _ROWS)][:_ROWS]]  # type: ignore[arg-type]
-        width = len(names)
-        plain = tuple(  # type: ignore[assignment]
-            {key: _spread(values, asked, width) for key, values in reader.plain(keys, asked).items()}
+        chosen = [one for one, other in changed if any(one[place] != other[place] for place in asked)]
+        keys = [key_of(row) for row in chosen[:: max(1, len(chosen) // _ROWS)][:_ROWS]]
+        plain = [
+            {key: _spread(values, asked, len(names)) for key, values in reader.plain(keys, asked).items()}
             for reader in (before, after)
-        )
+        ]
     gone = [item for item in located.differences if item.kind == "missing" and not item.twin]
     twice = [item for item in located.differences if item.kind == "extra" and item.twin]
-    alike = frozenset(
-        key for key in (key_of(item.before) for item in gone[:_KEYS]) if places and _textual(table) and after.alike(key)  # type: ignore[arg-type]
-    )
+    textual = any(table.column[name].data_type in ("char", "varchar") for name in table.key)
+    missing = [key_of(item.before) for item in gone[:_KEYS] if item.before is not None]
+    alike = after.alike(missing) if textual and missing else frozenset()
     return Evidence(
         hashed=hashed,
         before=plain[0],
@@ -168,11 +180,11 @@ def _between(table: Table, names: Sequence[str], found: Sequence[Difference], re
     ordered = sorted(
         (order, text)
         for text in (decoded((item.before or item.after or ())[place]) for item in found)
-        if (order := in_order(table, text)) is not None
+        if (order := in_order(table, text)) is not None and text is not None
     )
     if len(ordered) < len(found):
         return None
-    return reader.between(str(ordered[0][1]), str(ordered[-1][1]))
+    return reader.between(ordered[0][1], ordered[-1][1])
 
 
 def in_order(table: Table, text: str | None) -> float | int | None:
@@ -186,10 +198,6 @@ def in_order(table: Table, text: str | None) -> float | int | None:
     return None if found is None else (int(found) if found == int(found) else float(found))
 
 
-def _textual(table: Table) -> bool:
-    return any(table.column[name].data_type in ("char", "varchar") for name in table.key)
-
-
 def _spread(values: Sequence[str | None], places: Sequence[int], width: int) -> tuple[str | None, ...]:
     row: list[str | None] = [None] * width
     for place, value in zip(places, values, strict=True):
@@ -197,23 +205,23 @@ def _spread(values: Sequence[str | None], places: Sequence[int], width: int) -> 
     return tuple(row)
 
 
-def _digest(key: Encoded) -> str:
+def digest(key: Encoded) -> str:
+    """The hash of an encoded key, in hexadecimal; a MySQL server is asked by its first half."""
     return hashlib.sha256("".join(key).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _mysql_plain(item: Field) -> str:
     name = quote_mysql(item.name)
     if item.rule.name in ("long-bytes", "geometry-bytes", "bytes"):
-        return f"LOWER(HEX(LEFT(CAST({name} AS BINARY), {_CHARACTERS})))"
+        return f"LOWER(HEX(LEFT(CAST({name} AS BINARY), {_CHARACTERS // 2})))"
     text = f"CAST({name} AS CHAR)" if item.rule.name == "json-text" else f"CONVERT({name} USING utf8mb4)"
     return f"LEFT({text}, {_CHARACTERS})"
 
 
 def _google_plain(name: str, kind: str) -> str:
     column = quote_bigquery(name)
-    if kind == "BYTES":
-        return f"TO_HEX(SUBSTR({column}, 1, {_CHARACTERS}))"
-    return f"SUBSTR({f'TO_JSON_STRING({column})' if kind == 'JSON' else column}, 1, {_CHARACTERS})"
+    text = {"BYTES": f"TO_HEX({column})", "JSON": f"TO_JSON_STRING({column})"}.get(kind, column)
+    return f"SUBSTR({text}, 1, {_CHARACTERS})"
 
 
 def _read(value: object) -> str | None:

@@ -60,7 +60,7 @@ def _mend(hop: str) -> str:
 def _unnamed(table: TableVerdict, name: str) -> Iterable[Finding]:
     for kind, count in (("missing", table.missing), ("extra", table.extra), ("changed", table.changed)):
         if count:
-            what = f"{count:,} rows are {kind}; they could not be looked at more closely"
+            what = f"{count:,} rows are {kind} ({table.why})"
             yield Finding("unknown", table.hop, name, None, count, what, number=UNKNOWN, mend=_mend(table.hop))
 
 
@@ -98,9 +98,7 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
             for hop, count in (("source-target", item.orphans_target), ("source-warehouse", item.orphans_warehouse)):
                 if count is None or count == baseline:
                     continue
-                evidence = (
-                    f"rows without a parent in {item.parent}: {count:,}, and on the source {baseline:,}"
-                )
+                evidence = f"rows without a parent in {item.parent}: {count:,}, and on the source {baseline:,}"
                 yield Finding(
                     defect=defect.name,
                     hop=hop,

@@ -118,6 +118,8 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    repairs: tuple[dict[str, Any], ...] = ()
+    files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
 
     @property
     def verdict(self) -> str:
@@ -180,6 +182,7 @@ class Validation:
                 }
                 for item in self.findings
             ],
+            "repairs": list(self.repairs),
             "coverage": self.coverage,
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 1),

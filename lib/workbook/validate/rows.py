@@ -14,6 +14,8 @@ from workbook.validate.sums import google_bucket, key_fields
 
 # About as many rows are looked at one by one; where more differ, the counts say "at least".
 MOST_ROWS = 100_000
+# Where more rows of a table differ than this, loading it again is the better way to mend it.
+MOST_MENDED = 20_000
 Encoded = tuple[str, ...]
 
 
@@ -143,10 +145,7 @@ def shown(
         for item in [item for item in found if item.kind == kind][:samples]:
             row = item.before if item.before is not None else item.after
             assert row is not None
-            if not places:
-                named = _named(names, row)
-            else:
-                named = _named(key, tuple(row[place] for place in places))
+            named = _named(key, tuple(row[place] for place in places)) if places else _named(names, row)
             changed = (
                 tuple(
                     (name, decoded(a), decoded(b))
@@ -158,6 +157,21 @@ def shown(
             )
             chosen.append(RowDifference(kind, named, changed, keyless=not places))
     return tuple(chosen)
+
+
+def keys_of(names: Sequence[str], key: Sequence[str], found: Sequence[Difference]) -> tuple[Encoded, ...]:
+    """The encoded keys of differing rows (without a key: the rows); none where there are too many to mend one by one."""
+    if len(found) > MOST_MENDED:
+        return ()
+    places = [names.index(name) for name in key] or range(len(names))
+    return tuple(
+        dict.fromkeys(
+            tuple(row[place] for place in places)
+            for item in found
+            for row in (item.before, item.after)
+            if row is not None
+        )
+    )
 
 
 def _named(names: Sequence[str], values: Encoded) -> tuple[tuple[str, str | None], ...]:

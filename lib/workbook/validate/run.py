@@ -15,7 +15,9 @@ from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.findings import findings_of
 from workbook.validate.objects import compare_objects, compare_relations
+from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.result import TableVerdict, Validation
+
 
 def validate_copy(
     source: Server,
@@ -55,15 +57,21 @@ def validate_copy(
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
+    repairs, findings = plan_repairs(tables, objects, findings_of(tables, objects, relations), catalog, mapping)
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=findings_of(tables, objects, relations),
+        findings=findings,
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(notes),
+        repairs=tuple(repair.asdict() for repair in repairs),
+        files={
+            repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
+            for repair in repairs
+        },
     )
 
 

@@ -62,7 +62,9 @@ def compare_settings(source: Server, target: Server, rules: TargetRules) -> tupl
     return tuple(compared(_read(source), _read(target), rules.settings))
 
 
-def compared(source: Mapping[str, str], target: Mapping[str, str], expected: Iterable[str]) -> Iterable[ObjectDifference]:
+def compared(
+    source: Mapping[str, str], target: Mapping[str, str], expected: Iterable[str]
+) -> Iterable[ObjectDifference]:
     """The settings of two servers by name, set side by side."""
     other_product = "mariadb" in source.get("version", "").lower()
     for name, what in (SETTINGS | LEAST).items():

@@ -124,8 +124,10 @@ def _form(cell: Cell) -> str | None:
     if both is None:
         return None
     for form in ("NFC", "NFKC"):
-        if unicodedata.normalize(form, both[0]) == unicodedata.normalize(form, both[1]):  # type: ignore[arg-type]
-            after = next((name for name in ("NFC", "NFD", "NFKC") if unicodedata.is_normalized(name, both[1])), "another form")
+        if unicodedata.normalize(form, both[0]) == unicodedata.normalize(form, both[1]):
+            after = next(
+                (name for name in ("NFC", "NFD", "NFKC") if unicodedata.is_normalized(name, both[1])), "another form"
+            )
             return f"the same characters in another form, now {after}"
     return None
 
@@ -147,7 +149,7 @@ def _folded(text: str) -> str:
 
 
 def _empty(cell: Cell) -> str | None:
-    if cell.before is None and (cell.after == "" or cell.numbers[1] == 0 and cell.family in _NUMBERS):
+    if cell.before is None and (cell.after == "" or (cell.numbers[1] == 0 and cell.family in _NUMBERS)):
         return "NULL became " + ("empty" if cell.after == "" else "0")
     if cell.before == "" and cell.after is None:
         return "empty became NULL"
@@ -195,7 +197,11 @@ def _through_double(cell: Cell) -> str | None:
         context.prec = 120
         for text in (near, repr(near), f"{near:.15g}", f"{near:.14g}", f"{near:.16g}"):
             found = Decimal(text)
-            if other in (found, found.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP), found.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN)):
+            if other in (
+                found,
+                found.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP),
+                found.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN),
+            ):
                 return "about 16 digits are right, as many as a double holds"
     return None
 
@@ -206,7 +212,7 @@ def _rounded(cell: Cell) -> str | None:
         return None
     with localcontext() as context:
         context.prec = 120
-        for places in range(0, 30):
+        for places in range(30):
             step = Decimal(1).scaleb(-places)
             for rounding in _ROUNDINGS:
                 found = one.quantize(step, rounding)
@@ -381,7 +387,9 @@ class _Number(str):
 def _documents(cell: Cell) -> tuple[Any, Any] | None:
     both = _both(cell)
     try:
-        return None if both is None else tuple(json.loads(text, parse_float=_Number, parse_int=_Number) for text in both)  # type: ignore[return-value]
+        return (
+            None if both is None else tuple(json.loads(text, parse_float=_Number, parse_int=_Number) for text in both)
+        )
     except (ValueError, RecursionError):
         return None
 
@@ -394,8 +402,6 @@ def _same(one: Any, other: Any, exact: bool) -> bool:
     texts = (str(one), str(other))
     if isinstance(one, _Number) and isinstance(other, _Number):
         return texts[0] == texts[1] or (not exact and float(texts[0]) == float(texts[1]))
-    if not exact and isinstance(one, _Number) != isinstance(other, _Number):
-        return isinstance(one, str) and isinstance(other, str) and texts[0] == texts[1]
     return type(one) is type(other) and bool(one == other)
 
 
@@ -403,14 +409,19 @@ def _bytes(cell: Cell) -> str | None:
     both = _both(cell)
     if both is None:
         return None
-    before, after = (bytes.fromhex(text) if re.fullmatch(r"(?:[0-9a-fA-F]{2})*", text) else text.encode() for text in both)
+    before, after = (
+        bytes.fromhex(text) if re.fullmatch(r"(?:[0-9a-fA-F]{2})*", text) else text.encode() for text in both
+    )
     if before.rstrip(b"\0 ") == after.rstrip(b"\0 "):
         return "the padding at the end differs"
     if len(after) < len(before) and before.startswith(after):
         return f"cut after {len(after)} bytes"
     if before.decode("latin-1").encode() == after:
         return "bytes were read as latin-1 and written as UTF-8"
-    if before.decode("utf-8", "replace").encode() == after or before.decode("ascii", "replace").replace("\ufffd", "?").encode() == after:
+    if (
+        before.decode("utf-8", "replace").encode() == after
+        or before.decode("ascii", "replace").replace("\ufffd", "?").encode() == after
+    ):
         return "bytes that are no text were replaced"
     if before.hex().encode() == after.lower():
         return "hexadecimal digits stand in the place of the bytes"
@@ -429,7 +440,9 @@ def _geometry(cell: Cell) -> str | None:
     one, other = _doubles(before), _doubles(after)
     if len(one) > 1 and sorted(one) == sorted(other) and one != other:
         return "the axes are exchanged"
-    near = len(one) == len(other) > 0 and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(one, other, strict=True))
+    near = len(one) == len(other) > 0 and all(
+        math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(one, other, strict=True)
+    )
     return "the coordinates are rounded" if near else "another shape"
 
 
@@ -508,4 +521,3 @@ def signs_of(cell: Cell, table: Iterable[tuple[int, Sequence[Family], Sign]] = S
             if shown is not None:
                 found[number] = shown
     return found
-
