@@ -18,6 +18,7 @@ from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
 from workbook.profile import personal
 from workbook.schema import rules
+from workbook.validate import defects, settings
 
 README = CHECKOUT / "params" / "README.md"
 
@@ -69,6 +70,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "cleaning": cleaning.markdown,
     "checks": checks.markdown,
     "personal": personal.markdown,
+    "defects": defects.markdown,
+    "settings": settings.markdown,
     "errors": error_tree,
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,7 @@ def repair(settings: Settings, wanted: Sequence[str], say: Callable[[str], None]
         for item in chosen.repairs:
             say(f"Repair {item.number}: {item.object}")
             if item.kind == "rows":
-                _copy_again(item, entry, ends)
+                _copy_again(item, ends)
             else:
                 _run(item, ends)
         say("Validating what was mended")
@@ -147,10 +148,12 @@ def _refuse(item: Repair, folder: Path, ends: Ends) -> None:
         )
 
 
-def _copy_again(item: Repair, entry: int, ends: Ends) -> None:
+def _copy_again(item: Repair, ends: Ends) -> None:
     """Copy the rows of a repair from the source again; what the target held in their place is kept for the way back."""
     table, target = ends.catalog.table[item.path], ends.target
-    new, old = f"repair_{entry}_{item.number}_new", f"repair_{entry}_{item.number}_old"
+    # Several environments may mend one target: each has tables of its own.
+    mark = f"repair_{secrets.token_hex(4)}_{item.number}"
+    new, old = f"{mark}_new", f"{mark}_old"
     target.execute(f"CREATE DATABASE IF NOT EXISTS {mysql_path(SCHEMA)}")
     for name in (new, old):
         number = ends.journal.intend(

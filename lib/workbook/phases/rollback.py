@@ -44,7 +44,11 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
 def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> RolledBack:
     ledger = Ledger(settings.environment)
     done = ledger.phases()
-    finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
+    # A validation with a bad verdict has ended all the same, and it is what a repair is taken back to.
+    ended = {"done"}, {"done", "failed"}
+    finished = [
+        phase.name for phase in PHASES if phase.name in done and done[phase.name].status in ended[not phase.writes]
+    ]
     if not done:
         raise UsageError(
             f"Nothing was done yet in the environment {settings.environment!r}.",

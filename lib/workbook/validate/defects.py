@@ -156,6 +156,6 @@ def object_defect(kind: str, detail: str) -> int:
     if kind == "column" and detail.startswith("type datetime") and " became timestamp" in detail:
         return 18
     for known, start, number in OBJECTS:
-        if number and kind == known and detail.startswith(start):
+        if kind == known and detail.startswith(start):
             return number
     return UNKNOWN

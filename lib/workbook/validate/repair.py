@@ -61,8 +61,10 @@ class Repair:
     @classmethod
     def of(cls, plain: dict[str, Any]) -> "Repair":
         """A repair from its plain values."""
-        kept: dict[str, Any] = {name: plain[name] for name in cls.__dataclass_fields__}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+        kept: dict[str, Any] = {}
+        for name in cls.__dataclass_fields__:
+            kept[name] = tuple(plain[name]) if isinstance(plain[name], list) else plain[name]
+        return cls(**kept)
 
 
 def plan_repairs(

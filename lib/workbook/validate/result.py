@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
+from workbook.validate import drilldown
 from workbook.validate.explain import TableDefect
 from workbook.validate.rows import Encoded, RowDifference
 
@@ -216,21 +217,10 @@ class Validation:
         )
 
     def findings_table(self) -> faces.Html:
-        """What is wrong, in words."""
+        """What is wrong: a line for each finding, and its rows folded under it."""
         if not self.findings:
             return faces.text("Nothing was found to be different.")
-        return faces.table(
-            [asdict(item) for item in self.findings],
-            {
-                "defect": "What",
-                "hop": "Hop",
-                "object": "Where",
-                "column": "Column",
-                "rows": "Rows",
-                "explanation": "What it means",
-            },
-            caption="Findings",
-        )
+        return drilldown.findings(self.findings, HOP_TITLES, self._sample)
 
     def hops_table(self) -> faces.Html:
         """Every table with its verdict on each hop, differences first."""
