@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 
 from workbook.catalog import Column, Table
 from workbook.validate.cells import Cell
@@ -25,7 +25,7 @@ CHUNK = 20
 # A class of fewer cells than this share of another joins it where the other explains them all.
 _FEW = 0.1
 _VERSIONS = re.compile(r"updated|modified|changed|last_?(update|change|mod)|mtime|revision|version", re.I)
-_CASE_FAMILIES = ("date", "moment", "time", "int", "decimal")
+_SUMMED = ("date", "moment", "time", "int", "decimal")
 
 
 @dataclass(frozen=True)
@@ -227,11 +227,11 @@ def _together(rest: Sequence[_Seen]) -> dict[int, list[tuple[Difference, str]]]:
     return found
 
 
-def _step(cell: Cell) -> Decimal | int | None:
-    if cell.family not in _CASE_FAMILIES:
+def _step(cell: Cell) -> Fraction | None:
+    if cell.family not in _SUMMED:
         return None
     one, other = cell.numbers if cell.family in ("int", "decimal") else cell.moments
-    return None if one is None or other is None else other - one
+    return None if one is None or other is None else Fraction(other) - Fraction(one)
 
 
 def _plainly(cell: Cell) -> str:

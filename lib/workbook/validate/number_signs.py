@@ -9,6 +9,7 @@ from workbook.validate.cells import DAY, Cell, is_partial, spelled
 
 _NUMBERS = ("int", "decimal", "float", "year", "bit")
 _ROUNDINGS = (ROUND_HALF_UP, ROUND_HALF_EVEN, ROUND_DOWN, ROUND_CEILING, ROUND_FLOOR)
+_DIGITS = 65  # of a DECIMAL
 # Days at which the calendars of types and libraries begin or end.
 _LOWEST = {(1, 1, 1), (1000, 1, 1), (1582, 10, 15), (1601, 1, 1), (1677, 9, 21), (1677, 9, 22), (1753, 1, 1), (1900, 1, 1),
            (1901, 12, 13), (1901, 12, 14), (1970, 1, 1), (1969, 12, 31)}  # fmt: skip
@@ -51,7 +52,7 @@ def wrapped(cell: Cell) -> str | None:
 def through_double(cell: Cell) -> str | None:
     """As many digits are right as a double holds."""
     one, other = cell.numbers
-    if one is None or other is None or one == other or len(one.as_tuple().digits) <= 15:
+    if one is None or other is None or one == other or len(one.as_tuple().digits) <= 15 or one.adjusted() > _DIGITS:
         return None
     near = float(one)
     if not math.isfinite(near):
@@ -73,7 +74,7 @@ def through_double(cell: Cell) -> str | None:
 def rounded(cell: Cell) -> str | None:
     """The number has fewer places."""
     one, other = cell.numbers
-    if one is None or other is None or one == other or one.adjusted() > 66:
+    if one is None or other is None or one == other or one.adjusted() > _DIGITS:
         return None
     with localcontext() as context:
         context.prec = 120
@@ -199,7 +200,7 @@ def year_changed(cell: Cell) -> str | None:
         return None
     if other == 0:
         return "a year became 0000"
-    return "only the last two digits agree" if one % 100 == other % 100 else None
+    return "only the last two digits agree" if int(one) % 100 == int(other) % 100 else None
 
 
 def truth_value(cell: Cell) -> str | None:
@@ -219,6 +220,8 @@ def bits_changed(cell: Cell) -> str | None:
     if other is None:
         return "bits became NULL"
     width = cell.column.precision or 1
+    if not 0 <= one < 2**width:
+        return "other bits"
     bits = bin(int(one))[2:].zfill(width)
     if int(bits[::-1], 2) == other:
         return "the bits are in reverse order"

@@ -251,6 +251,8 @@ def geometry_changed(cell: Cell) -> str | None:
     if both is None:
         return "a geometry became NULL" if cell.after is None else "NULL became a geometry"
     before, after = (text.lower() for text in both)
+    if not all(re.fullmatch(r"(?:[0-9a-f]{2}){4,}", text) for text in (before, after)):
+        return "another shape"
     if before[8:] == after[8:]:
         return f"the SRID {_srid(before)} became {_srid(after)}"
     if before[8:] == after:
