@@ -1,6 +1,7 @@
 """The repair: nothing runs without consent, the rows become the source's, the way back brings the old ones, all is proven."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,23 +47,27 @@ DAMAGE = (
 )
 
 
-@pytest.fixture
-def damaged(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Migration, Path]:
-    """A copy that was damaged and validated, and its params file."""
-    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
-    database = scratch.database()
-    for statement in TABLES:
-        scratch.execute(statement, database)
-    params = scratch.params([database])
-    migration = Migration.of(scratch, [database])
-    migration.settings = Settings.model_validate({**load(params).model_dump(by_alias=True), "folder": params.parent})
-    phase = open_phase("map", {"params_file": str(params)})
-    phase.keep_mapping(merge(None, phase.catalog, None, phase.emulated))
-    phase.ledger.end(phase._entry, "done", {}, None)
-    migration.whole()
-    for statement in DAMAGE:
-        scratch.execute_target_root(statement, database)
-    return migration, params
+@pytest.fixture(scope="module")
+def damaged(sandbox: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Migration, Path]]:
+    """A copy that was damaged, and its params file."""
+    folder = tmp_path_factory.mktemp("repair")
+    scratch = Scratch(sandbox, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBOOK_REPORTS", str(folder / "reports"))
+        try:
+            database = scratch.database()
+            for statement in TABLES:
+                scratch.execute(statement, database)
+            params = scratch.params([database])
+            phase = open_phase("map", {"params_file": str(params)})
+            phase.keep_mapping(merge(None, phase.catalog, None, phase.emulated))
+            phase.ledger.end(phase._entry, "done", {}, None)
+            migration = Migration(scratch, load(params), phase.catalog, phase.mapping).whole()
+            for statement in DAMAGE:
+                scratch.execute_target_root(statement, database)
+            yield migration, params
+        finally:
+            scratch.close()
 
 
 def load(params: Path) -> Settings:
@@ -96,8 +101,33 @@ def rows(migration: Migration, server: str) -> dict[str, object]:
     }
 
 
+def test_a_repair_refuses_what_it_cannot_do_as_it_was_read(damaged: tuple[Migration, Path]) -> None:
+    migration, params = damaged
+    database = migration.settings.source.databases[0]
+    migration.scratch.execute_target_root("UPDATE watched SET v = 9", database)
+    folder = validated(params)
+    plain = json.loads((folder / "validate.json").read_text())
+    settings = load(params)
+    watched = next(item for item in plain["findings"] if item["object"].endswith("watched"))
+    before = rows(migration, "target")
+    with pytest.raises(Refused, match="has triggers on the target: tr"):
+        repair(settings, [str(watched["id"])], lambda text: None)
+    other = next(item for item in plain["findings"] if item["object"].endswith("texts"))
+    with (folder / other["repair"]).open("a") as file:
+        file.write("-- and more\n")
+    with pytest.raises(Refused, match="is not the one that the validation wrote"):
+        repair(settings, [str(other["id"])], lambda text: None)
+    with pytest.raises(UsageError, match="No repair file mends the finding 999"):
+        proposed(settings, ["999"])
+    warehouse = next(item for item in plain["findings"] if item["hop"] == "target-warehouse")
+    assert warehouse["repair"] is None
+    assert "workbook run warehouse" in warehouse["mend"]
+    assert rows(migration, "target") == before
+    migration.scratch.execute_target_root("UPDATE watched SET v = 2", database)
+
+
 def test_a_repair_runs_on_consent_proves_itself_and_is_taken_back(
-    damaged: tuple[Migration, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    damaged: tuple[Migration, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     migration, params = damaged
     folder = validated(params)
@@ -131,27 +161,3 @@ def test_a_repair_runs_on_consent_proves_itself_and_is_taken_back(
     rollback(settings, "validate", lambda text: None)
     assert rows(migration, "target") == before
     assert kept(migration) == []
-
-
-def test_a_repair_refuses_what_it_cannot_do_as_it_was_read(damaged: tuple[Migration, Path]) -> None:
-    migration, params = damaged
-    database = migration.settings.source.databases[0]
-    migration.scratch.execute_target_root("UPDATE watched SET v = 9", database)
-    folder = validated(params)
-    plain = json.loads((folder / "validate.json").read_text())
-    settings = load(params)
-    watched = next(item for item in plain["findings"] if item["object"].endswith("watched"))
-    before = rows(migration, "target")
-    with pytest.raises(Refused, match="has triggers on the target: tr"):
-        repair(settings, [str(watched["id"])], lambda text: None)
-    other = next(item for item in plain["findings"] if item["object"].endswith("texts"))
-    with (folder / other["repair"]).open("a") as file:
-        file.write("-- and more\n")
-    with pytest.raises(Refused, match="is not the one that the validation wrote"):
-        repair(settings, [str(other["id"])], lambda text: None)
-    with pytest.raises(UsageError, match="No repair file mends the finding 999"):
-        proposed(settings, ["999"])
-    warehouse = next(item for item in plain["findings"] if item["hop"] == "target-warehouse")
-    assert warehouse["repair"] is None
-    assert "workbook run warehouse" in warehouse["mend"]
-    assert rows(migration, "target") == before
