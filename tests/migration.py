@@ -76,7 +76,9 @@ class Migration:
 
     def warehouse(self) -> None:
         scratch = self.scratch
-        there = read_catalog(scratch.target, self.settings.source.databases)
+        there = read_catalog(
+            scratch.target, [self.mapping.target_database(name) for name in self.settings.source.databases]
+        )
         load_warehouse(
             scratch.target, scratch.warehouse, there, self.mapping, self.settings, self.notes, self.notes.objects
         )

@@ -133,6 +133,8 @@ TYPES: list[tuple[str, Callable[[Dice], str]]] = [
     ("JSON", _json),
     ("GEOMETRY", _geometry),
 ]
+# What MariaDB has otherwise: text in place of the JSON type, no axis order, other collations.
+_NOT_MARIADB = {"JSON", "GEOMETRY"}
 # Columns of the key with the value of row n; None for a table without one.
 KEYS: list[tuple[str, str, str] | None] = [
     ("k0 INT", "PRIMARY KEY (k0)", "{n} - 7"),
@@ -162,14 +164,18 @@ class RandomTable:
     keyless: bool
 
 
-def random_table(dice: Dice, name: str, rows: int) -> RandomTable:
+def random_table(dice: Dice, name: str, rows: int, flavour: str = "mysql") -> RandomTable:
     """One table named `name` (quoted already) with at most `rows` rows: doubles of a random key are left out."""
     key = dice.choice(KEYS)
-    chosen = [dice.choice(TYPES) for _ in range(dice.randrange(1, 12))]
+    if key and flavour == "mariadb":
+        key = (key[0].replace("utf8mb4_0900_ai_ci", "utf8mb4_unicode_ci"), *key[1:])
+    types = [each for each in TYPES if flavour == "mysql" or each[0] not in _NOT_MARIADB]
+    chosen = [dice.choice(types) for _ in range(dice.randrange(1, 12))]
     columns = [key[0]] if key else []
     required = [not kind.endswith(" NULL") and dice.random() < 0.3 for kind, _ in chosen]
     for number, (kind, _) in enumerate(chosen):
-        extra = (" NOT NULL" if required[number] else "") + (" INVISIBLE" if dice.random() < 0.1 else "")
+        hidden = dice.random() < 0.1 and not (required[number] and flavour == "mariadb")
+        extra = (" NOT NULL" if required[number] else "") + (" INVISIBLE" if hidden else "")
         columns.append(f"`c{number} %s``` {kind}{extra}")
     # One that everybody sees, and one that is computed.
     columns.append("seen TINYINT DEFAULT 1")

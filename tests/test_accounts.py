@@ -10,8 +10,8 @@ import pytest
 
 from test_schema import Journal, mapping_of
 from workbook import accounts, schema, servers
-from workbook.accounts.expected import host_never_matches
 from workbook.accounts.grants import grants_of, statements
+from workbook.accounts.hosts import host_never_matches
 from workbook.accounts.objects import Grant
 from workbook.accounts.read import split_create_user
 from workbook.catalog import read_catalog

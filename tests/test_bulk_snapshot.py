@@ -1,15 +1,19 @@
 """The bulk load while writes go on: the copy is the source as it stood at the noted GTID set, no more and no less."""
 
+import contextlib
 import json
 import random
 import re
 import threading
+import time
 from typing import Any
 
+import pymysql
 import pytest
 
 from conftest import Scratch
 from migration import Migration
+from workbook.bulk import snapshot
 from workbook.bulk.chunks import cut
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.ledger import ChunkLedger
@@ -29,20 +33,23 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self._scratch, self._database, self._pause = scratch, database, pause
         self.stopped = threading.Event()
-        self.first = 0
         self.moves = 0
+        self.seconds = 0.0
 
     def run(self) -> None:
         connection = lifecycle.root_connection(self._scratch.state, "source", database=self._database)
+        started = time.monotonic()
         with connection, connection.cursor() as cursor:
             while not self.stopped.wait(self._pause):
                 one, other, amount = move(self.moves)
                 cursor.execute("START TRANSACTION")
-                cursor.execute(f"UPDATE accounts SET amount = amount - {amount} WHERE id = {one}")
-                cursor.execute(f"UPDATE accounts SET amount = amount + {amount} WHERE id = {other}")
+                cursor.execute(
+                    f"UPDATE accounts SET amount = amount + IF(id = {one}, -{amount}, {amount}) WHERE id IN ({one}, {other})"
+                )
                 cursor.execute(f"INSERT INTO moves VALUES ({self.moves}, {one}, {other}, {amount})")
                 cursor.execute("COMMIT")
                 self.moves += 1
+        self.seconds = time.monotonic() - started
 
 
 def move(number: int) -> tuple[int, int, int]:
@@ -102,6 +109,25 @@ def test_while_writes_go_on_the_copy_is_the_source_at_the_noted_gtid_set(scratch
     assert 20 <= moves < writer.moves
 
 
+@pytest.mark.soak
+def test_a_long_load_under_a_writer_at_full_speed_is_the_source_at_the_noted_gtid_set(scratch: Scratch) -> None:
+    for _ in range(5):
+        made = busy_source(scratch)
+        before = str(scratch.source.scalar("SELECT @@GLOBAL.gtid_executed"))
+        writer = Writer(scratch, made.catalog.databases[0].name)
+        writer.start()
+        while writer.moves < 1000:
+            time.sleep(0.01)
+        try:
+            result = made.bulk()
+        finally:
+            writer.stopped.set()
+            writer.join()
+        assert 1000 <= moved_so_far(scratch, made, before, result.snapshot) < writer.moves
+        # Three rows a move.
+        print(f"{3 * writer.moves / writer.seconds:,.0f} rows written a second, {writer.seconds:.0f} s")
+
+
 def test_without_the_locking_privilege_the_picture_is_as_exact(scratch: Scratch) -> None:
     made = busy_source(scratch)
     database = made.catalog.databases[0].name
@@ -130,8 +156,34 @@ def test_without_the_locking_privilege_the_picture_is_as_exact(scratch: Scratch)
     finally:
         writer.stopped.set()
         writer.join()
-    assert result.snapshot.how.startswith("without a lock, at attempt")
+    assert result.snapshot.how.startswith("without a lock (the privilege RELOAD is missing), at attempt")
     assert 5 <= moved_so_far(scratch, made, before, result.snapshot) < writer.moves
+
+
+def test_a_statement_that_runs_long_keeps_the_lock_away_and_the_picture_is_taken_without_it(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "_LOCK_SECONDS", 1)
+    monkeypatch.setattr(snapshot, "_LOCK_PAUSE_SECONDS", 0.1)
+    made = busy_source(scratch)
+    connection = lifecycle.root_connection(scratch.state, "source", database=made.catalog.databases[0].name)
+    number = connection.thread_id()
+
+    def run_long() -> None:
+        with contextlib.suppress(pymysql.MySQLError), connection.cursor() as cursor:
+            cursor.execute("SELECT SLEEP(60) FROM accounts LIMIT 1")
+
+    thread = threading.Thread(target=run_long)
+    thread.start()
+    try:
+        while not scratch.execute(f"SELECT 1 FROM information_schema.processlist WHERE id = {number} AND state = 'User sleep'"):  # fmt: skip
+            time.sleep(0.02)
+        result = made.bulk()
+    finally:
+        scratch.execute(f"KILL {number}")
+        thread.join()
+    assert "kept the lock away" in result.snapshot.how
+    assert result.rows == ACCOUNTS
 
 
 def test_a_table_is_cut_by_its_partitions_and_cutting_goes_on_where_it_was_left(scratch: Scratch) -> None:

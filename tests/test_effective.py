@@ -1,164 +1,156 @@
-"""What 200 accounts with random grants may do: the same on both sides but for what Cloud SQL refuses, and never more."""
+"""What 200 accounts with random grants may do: the same on both sides but for an exact list of losses, and never more."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
 import pytest
 
+from account_population import DATABASES, Holder, people_on, population
+from account_population import Move as Oracle
 from test_accounts import Move, move_of  # noqa: F401 - the fixture
-from workbook import accounts
-from workbook.accounts.effective import Effect
+from workbook.accounts.effective import Effect, Loss
 from workbook.accounts.expected import Target, decisive, expected_grants
 from workbook.accounts.objects import AccountDefinition, Accounts, Grant
 
-DATABASES = ("wbe_one", "wbe_two", "wbextwo")
+# What a statement needs, and the statement.
 STATEMENTS = {
-    "SELECT": "SELECT id FROM t LIMIT 0",
-    "INSERT": "INSERT INTO t (id) SELECT 1 FROM DUAL WHERE FALSE",
-    "UPDATE": "UPDATE t SET a = 1 WHERE FALSE",
-    "DELETE": "DELETE FROM t WHERE FALSE",
-    "EXECUTE": "CALL p()",
+    "SELECT": "SELECT id FROM {}.t LIMIT 0",
+    "INSERT": "INSERT INTO {}.t (id) SELECT 1 FROM DUAL WHERE FALSE",
+    "UPDATE": "UPDATE {}.t SET a = 1",
+    "DELETE": "DELETE FROM {}.t",
+    "EXECUTE": "CALL {}.p()",
 }
-GLOBAL = [
-    "SELECT",
-    "INSERT",
-    "PROCESS",
-    "RELOAD",
-    "SUPER",
-    "FILE",
-    "SHOW DATABASES",
-    "CONNECTION_ADMIN",
-    "BACKUP_ADMIN",
-]
-DATABASE = ["SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE", "CREATE", "DROP", "TRIGGER", "CREATE VIEW"]
-PATTERNS = ["wbe_one", "wbe\\_one", "wbe\\_two", "wbe%", "wbe\\_%", "wbext__", "wb%", "elsewhere%"]
-REFUSED = {"SUPER", "FILE", "BACKUP_ADMIN"}
+# The first letter of a place -> why something is lost there.
+REASONS = {"*": "administrator of the target", "'": "PROXY", "`": "other grants by pattern", "t": "table is not on",
+           "p": "routine is not on"}  # fmt: skip
+DENIED = (1044, 1142, 1143, 1370)
 
 
-def random_grants(chooser: random.Random, account: str) -> list[str]:
-    """Grants at all levels for one account."""
-    made = []
-    if chooser.random() < 0.2:
-        made.append(f"GRANT {', '.join(chooser.sample(GLOBAL, 2))} ON *.* TO {account}")
-    for pattern in chooser.sample(PATTERNS, chooser.randint(0, 3)):
-        option = " WITH GRANT OPTION" if chooser.random() < 0.1 else ""
-        made.append(
-            f"GRANT {', '.join(chooser.sample(DATABASE, chooser.randint(1, 4)))} ON `{pattern}`.* TO {account}{option}"
-        )
-    for name in chooser.sample(DATABASES, chooser.randint(0, 2)):
-        made.append(
-            chooser.choice(
-                [
-                    f"GRANT SELECT, DELETE ON `{name}`.t TO {account}",
-                    f"GRANT SELECT (id), UPDATE (a) ON `{name}`.t TO {account}",
-                    f"GRANT EXECUTE ON PROCEDURE `{name}`.p TO {account}",
-                    f"GRANT SELECT ON `{name}`.v TO {account}",
-                ]
-            )
-        )
-    return made
-
-
-@pytest.fixture
-def population(scratch: Any) -> Iterator[tuple[list[tuple[str, str]], str]]:
-    """Three databases, 20 roles of which some hold others, and 180 users, made from a fixed seed."""
-    chooser = random.Random(20261124)
-    password = secrets.token_urlsafe(12)
-    for name in DATABASES:
-        scratch.database(name)
-        scratch.execute("CREATE TABLE t (id INT PRIMARY KEY, a INT)", name)
-        scratch.execute("CREATE VIEW v AS SELECT id FROM t", name)
-        scratch.execute("CREATE PROCEDURE p() SELECT 1", name)
-    roles = [f"'wbe_role_{number}'@'%'" for number in range(20)]
-    names = list(roles)
-    users = [(f"wbe'user {number}", chooser.choice(["%", "127.0.0.%", "127.0.0.1"])) for number in range(180)]
-    statements = [f"CREATE ROLE {', '.join(roles)}"]
-    for place, role in enumerate(roles):
-        statements += random_grants(chooser, role)
-        if place > 4 and chooser.random() < 0.3:
-            statements.append(f"GRANT {roles[place - 5]} TO {role}")
-    for user, host in users:
-        name = "'" + user.replace("'", "''") + f"'@'{host}'"
-        names.append(name)
-        # Hashing a password takes its time; all have the same one.
-        statements.append(f"CREATE USER {name} IDENTIFIED BY '{password}'")
-        statements += random_grants(chooser, name)
-        own = chooser.sample(roles, chooser.choice([0, 0, 1, 2]))
-        if own:
-            statements.append(f"GRANT {', '.join(own)} TO {name}")
-            if chooser.random() < 0.5:
-                statements.append(f"SET DEFAULT ROLE {own[0]} TO {name}")
-    gone = f"DROP USER IF EXISTS {', '.join(names)}"
-    for run in (scratch.execute, scratch.execute_target_root):
-        run(gone)
-    try:
-        with scratch.source.session() as session:
-            for statement in statements:
-                session.execute(statement)
-        yield users, password
-    finally:
-        for run in (scratch.execute, scratch.execute_target_root):
-            run(gone)
-
-
-def allowed(port: int, user: str, password: str, database: str, role: str) -> set[str]:
-    """The statements that the server lets an account run, tried."""
-    connection = pymysql.connect(host="127.0.0.1", port=port, user=user, password=password, autocommit=True)
-    may = set()
+def tried(port: int, person: Holder, password: str) -> dict[str, set[tuple[str, str]]]:
+    """What the server lets an account do, by the roles that are active: database and privilege."""
+    connection = pymysql.connect(host="127.0.0.1", port=port, user=person.user, password=password, autocommit=True)
+    may: dict[str, set[tuple[str, str]]] = {}
     with connection, connection.cursor() as cursor:
-        cursor.execute(f"SET ROLE {role}")
-        for privilege, statement in STATEMENTS.items():
-            qualified = statement.replace(" t ", f" `{database}`.t ").replace(" p()", f" `{database}`.p()")
-            try:
-                cursor.execute(qualified)
-                may.add(privilege)
-            except pymysql.MySQLError as error:
-                if error.args[0] not in (1044, 1142, 1143, 1370):
-                    raise
+        cursor.execute("SELECT CURRENT_USER()")
+        [(who,)] = cursor.fetchall()
+        assert who == f"{person.user}@{person.host}"
+        for active in ("", "NONE", "ALL", *(role.name for role in person.roles)):
+            if active:
+                cursor.execute(f"SET ROLE {active}")
+            may[active] = set()
+            for database in DATABASES:
+                for privilege, statement in STATEMENTS.items():
+                    try:
+                        cursor.execute(statement.format(f"`{database}`"))
+                        may[active].add((database, privilege))
+                    except pymysql.MySQLError as error:
+                        if error.args[0] not in DENIED:
+                            raise
     return may
 
 
-def test_two_hundred_accounts_may_do_the_same_and_never_more(
+def agrees_with_the_servers(scratch: Any, people: Sequence[Holder], password: str, effects: Sequence[Effect]) -> None:
+    """Each of the people tries everything on both sides: the same, but for what is listed as lost."""
+    ports = [scratch.state["servers"][side]["port"] for side in ("source", "target")]
+    listed = {effect.account: effect for effect in effects}
+    for person in people:
+        source, target = (tried(port, person, password) for port in ports)
+        lost = {
+            (database, loss.privilege.partition(" (")[0], loss.moment)
+            for loss in listed[person.name].lost
+            for database in DATABASES
+            if f"`{database}`" in loss.place
+        }
+        before, after = (set().union(*side.values()) for side in (source, target))
+        assert after <= before, (person, after - before)
+        assert before - after <= {(database, item) for database, item, moment in lost if not moment}, person
+        # At its login an application has what its default roles bring.
+        assert source[""] - target[""] <= {(database, item) for database, item, _ in lost}, person
+
+
+def without_the_away(scratch: Any, move: Move) -> Move:
+    """A move whose target lacks some of the tables and routines, as those have that are not in scope."""
+    for name in DATABASES:
+        scratch.execute_target_root("DROP TABLE away", name)
+        scratch.execute_target_root("DROP PROCEDURE far", name)
+    return move
+
+
+def listed(effects: Sequence[Effect]) -> set[tuple[str, str, str, str]]:
+    return {
+        (effect.account, loss.place, loss.privilege, loss.moment)
+        for effect in effects
+        if "wbe" in effect.account
+        for loss in effect.lost
+    }
+
+
+def test_two_hundred_accounts_lose_exactly_what_the_rules_say_and_gain_nothing(
     scratch: Any,
     move_of: Callable[..., Move],  # noqa: F811
-    population: tuple[list[tuple[str, str]], str],
 ) -> None:
-    users, password = population
-    move = move_of(*DATABASES)
-    planned = move.apply()
-    result = move.check(planned)
-    assert result.second.empty
-    mine = [effect for effect in result.effects if "wbe" in effect.account]
-    assert len(mine) == 180
-    assert [(effect.account, effect.gained) for effect in mine if effect.gained] == []
-    # What is lost everywhere is exactly what Cloud SQL gives to nobody.
-    source = {account.key: account for account in accounts.read_accounts(scratch.source).accounts}
-    for effect in mine:
-        everywhere = {item for place, item in effect.lost if place == "*.*"}
-        assert everywhere <= REFUSED, effect
-        assert effect.verdict != "different", effect
-    refused = {grant.privilege for account in source.values() for grant in account.grants if grant.level == "global"}
-    lost = {item for effect in mine for place, item in effect.lost if place == "*.*"}
-    assert lost == refused & REFUSED
-    # The server itself says the same: everybody logs in with the old password, and what a sample may do is tried.
-    ports = {side: scratch.state["servers"][side]["port"] for side in ("source", "target")}
-    for user, _ in users:
-        pymysql.connect(host="127.0.0.1", port=ports["target"], user=user, password=password).close()
-    for user, _ in random.Random(7).sample(users, 12):
-        for database in DATABASES:
-            tried = {
-                side: {role: allowed(port, user, password, database, role) for role in ("NONE", "ALL")}
-                for side, port in ports.items()
-            }
-            able = {side: tried[side]["NONE"] | tried[side]["ALL"] for side in ports}
-            assert able["target"] <= able["source"], (user, database, tried)
-    assert result.verdict == "ok"
+    roles, people = population(20261124, roles=20, users=160, twins=10)
+    with people_on(scratch, roles, people) as password:
+        move = without_the_away(scratch, move_of(*DATABASES))
+        result = move.check(move.apply())
+        assert result.second.empty
+        mine = [effect for effect in result.effects if "wbe" in effect.account]
+        assert len(mine) == 180
+        assert [(effect.account, effect.gained) for effect in mine if effect.gained] == []
+        expected = Oracle(roles, people).losses()
+        assert listed(mine) == expected
+        assert {place.partition(" ")[0] for _, place, _, _ in expected} > {"*.*", "`wbe_one`", "table", "procedure"}
+        assert any("(`" in privilege for _, _, privilege, _ in expected)
+        for effect in mine:
+            for loss in effect.lost:
+                assert REASONS[loss.place[0]] in loss.why or "given on" in loss.why, loss
+        assert any(not loss.certain for effect in mine for loss in effect.lost)
+        assert result.verdict == "ok"
+        shown = result._repr_html_()
+        assert "may not give this" in shown
+        assert "perhaps SELECT" in shown
+        # Everybody logs in with the old password, and what the servers let a sample do is the same.
+        reachable = [person for person in people if "example" not in person.host and "twin" not in person.user]
+        port = scratch.state["servers"]["target"]["port"]
+        for person in reachable:
+            pymysql.connect(host="127.0.0.1", port=port, user=person.user, password=password).close()
+        twins = [person for person in people if "twin" in person.user and person.host != "%"]
+        sample = [*random.Random(7).sample(reachable, 14), *twins[:5]]
+        agrees_with_the_servers(scratch, sample, password, mine)
+
+
+def test_a_source_with_partial_revokes_keeps_its_exceptions_and_its_proxies(
+    scratch: Any,
+    move_of: Callable[..., Move],  # noqa: F811
+) -> None:
+    roles, people = population(7, roles=6, users=40, twins=2, partial=True)
+    admin = scratch.target.user
+    scratch.execute("SET GLOBAL partial_revokes = ON")
+    scratch.execute_target_root(f"GRANT PROXY ON ''@'' TO '{admin}'@'%' WITH GRANT OPTION")
+    try:
+        with people_on(scratch, roles, people) as password:
+            move = without_the_away(scratch, move_of(*DATABASES))
+            result = move.check(move.apply())
+            mine = [effect for effect in result.effects if "wbe" in effect.account]
+            assert any(person.revoked for person in people)
+            assert any(person.proxies for person in people)
+            assert listed(mine) == Oracle(roles, people, partial=True, proxies=True).losses()
+            assert [effect.account for effect in mine if effect.verdict == "different"] == []
+            assert result.verdict == "ok"
+            reachable = [person for person in people if "example" not in person.host and "twin" not in person.user]
+            agrees_with_the_servers(scratch, random.Random(7).sample(reachable, 12), password, mine)
+            for person in people:
+                given = {row[0] for row in scratch.execute_target_root(f"SHOW GRANTS FOR {person.name}")}
+                assert sum("PROXY" in line for line in given) == len(person.proxies)
+            move.undo()
+    finally:
+        scratch.execute_target_root(f"REVOKE PROXY ON ''@'' FROM '{admin}'@'%'")
+        scratch.execute("SET GLOBAL partial_revokes = OFF")
 
 
 def test_an_account_that_gained_is_named(scratch: Any, move_of: Callable[..., Move]) -> None:  # noqa: F811
@@ -194,10 +186,10 @@ def test_a_global_privilege_with_exceptions_stays_behind_where_the_target_knows_
 
 
 def test_a_loss_needs_a_reason_of_its_own() -> None:
-    refused = (("FILE ON *.* TO 'a'@'%'", "the administrator of the target may not give this"),)
-    effect = Effect("'a'@'%'", {}, (("*.*", "FILE"),), (), refused)
+    refused = Loss("*.*", "FILE", "the administrator of the target may not give this")
+    effect = Effect("'a'@'%'", {}, (refused,), ())
     assert effect.verdict == "tolerated"
-    assert dataclasses.replace(effect, lost=(*effect.lost, ("`shop`", "DELETE"))).verdict == "different"
+    assert dataclasses.replace(effect, lost=(refused, Loss("`shop`", "FILE", ""))).verdict == "different"
 
 
 @pytest.mark.parametrize(

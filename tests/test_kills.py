@@ -5,11 +5,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from account_population import DATABASES, people_on, population
 from conftest import Scratch
 from workbook import params
 from workbook.catalog import read_catalog
@@ -19,55 +21,59 @@ from workbook.phases.rollback import rollback
 
 CASES = Path(__file__).parent / "cases"
 SCHEMAS = ("migration/films", "migration/staff", "schema/code", "schema/keys", "schema/wider")
-SCRIPT = Path(__file__).with_name("apply_schema.py")
+SCRIPT = Path(__file__).with_name("apply_phase.py")
 
 
-class Schemas:
-    """Several schemas on the source, and the phase that makes them on the target, as a process."""
+class Killable:
+    """A phase as a process that can be killed, with what its target looked like before."""
 
-    def __init__(self, scratch: Scratch):
+    def __init__(self, scratch: Scratch, settings_file: Path, phase: str, back: str):
         self.scratch = scratch
-        databases = []
-        for name in SCHEMAS:
-            databases.append(scratch.database(f"killed_{Path(name).name}"))
-            scratch.script((CASES / name / "source.sql").read_text(encoding="utf-8"), databases[-1])
-        mapping = scratch.folder / "mapping.yaml"
-        text = merge(None, read_catalog(scratch.source, databases), None, True)
-        mapping.write_text(
-            text.replace("version: 1", "version: 1\ntarget: {to_utf8mb4: [utf8mb3], keyless: invisible-key}", 1)
-        )
-        self.params = scratch.params(databases, mapping=str(mapping))
-        self.settings = params.load(self.params)
-        self.reports = scratch.folder / "reports"
+        self.params = settings_file
+        self.settings = params.load(settings_file)
+        self.phase = phase
+        self.back = back  # what a rollback goes back to
         self.before = self.state()
 
     def run(self, *kill: str) -> int:
         """Run the phase; its exit status, which is -9 where it was killed."""
-        folder = self.reports / "run"
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(SCRIPT), str(self.params), str(folder), *kill]
-        answer = subprocess.run(command, capture_output=True, text=True)
-        assert answer.returncode in (0, -9), answer.stderr[-3000:]
-        return answer.returncode
+        return run_phase(self.scratch, self.params, self.phase, *kill)
 
     def state(self) -> dict[str, str]:
         """The fingerprint of the target."""
         return target_fingerprint(self.scratch.target)
 
     def take_back(self) -> None:
-        """Back to the start, which the rollback proves by itself; proven here against what was noted at first."""
-        rollback(self.settings, "start", say=lambda line: None)
+        """Back to before the phase, which the rollback proves by itself; proven here against what was noted at first."""
+        rollback(self.settings, self.back, say=lambda line: None)
         assert differences(self.before, self.state()) == []
 
+    def whole(self, least: int) -> dict[str, str]:
+        """The state that an apply leaves which nobody disturbs; at least so many objects are not as before."""
+        assert self.run() == 0
+        state = self.state()
+        assert len(differences(self.before, state)) >= least
+        self.take_back()
+        return state
 
-@pytest.fixture(scope="module")
-def schemas(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schemas]:
-    """The schemas on the source, nothing of them on the target."""
-    scratch = Scratch(sandbox, tmp_path_factory.mktemp("kills"))
+
+def run_phase(scratch: Scratch, settings_file: Path, phase: str, *kill: str) -> int:
+    folder = scratch.folder / "reports" / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(SCRIPT), phase, str(settings_file), str(folder), *kill]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode in (0, -9), answer.stderr[-3000:]
+    return answer.returncode
+
+
+@contextmanager
+def scratch_of_a_module(sandbox: dict[str, Any], folder: Path) -> Iterator[Scratch]:
+    """A scratch whose runs and ledger are its own."""
+    scratch = Scratch(sandbox, folder)
     before = os.environ.get("WORKBOOK_REPORTS")
-    os.environ["WORKBOOK_REPORTS"] = str(scratch.folder / "reports")
+    os.environ["WORKBOOK_REPORTS"] = str(folder / "reports")
     try:
-        yield Schemas(scratch)
+        yield scratch
     finally:
         if before is None:
             del os.environ["WORKBOOK_REPORTS"]
@@ -76,17 +82,54 @@ def schemas(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
         scratch.close()
 
 
+def settings_for(scratch: Scratch, databases: list[str], rules: str = "") -> Path:
+    """A params file with a generated mapping."""
+    mapping = scratch.folder / "mapping.yaml"
+    text = merge(None, read_catalog(scratch.source, databases), None, True)
+    mapping.write_text(text.replace("version: 1", f"version: 1\n{rules}", 1))
+    return scratch.params(databases, mapping=str(mapping))
+
+
 @pytest.fixture(scope="module")
-def whole(schemas: Schemas) -> dict[str, str]:
-    """The state that an apply leaves which nobody disturbs."""
-    assert schemas.run() == 0
-    state = schemas.state()
-    assert len(differences(schemas.before, state)) > 100
-    schemas.take_back()
-    return state
+def schemas(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
+    """Several schemas on the source, nothing of them on the target."""
+    with scratch_of_a_module(sandbox, tmp_path_factory.mktemp("kills")) as scratch:
+        databases = []
+        for name in SCHEMAS:
+            databases.append(scratch.database(f"killed_{Path(name).name}"))
+            scratch.script((CASES / name / "source.sql").read_text(encoding="utf-8"), databases[-1])
+        rules = "target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}"
+        yield Killable(scratch, settings_for(scratch, databases, rules), "schema", "start")
 
 
-def killed(schemas: Schemas, whole: dict[str, str], kills: int, seed: int) -> None:
+@pytest.fixture(scope="module")
+def accounts(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
+    """Roles and users on the source, one without a password, and the schema on the target that they work with."""
+    with scratch_of_a_module(sandbox, tmp_path_factory.mktemp("killed_accounts")) as scratch:
+        roles, people = population(9, roles=6, users=24, twins=2)
+        with people_on(scratch, roles, people):
+            empty = scratch.account("'wbe empty'@'%'")
+            scratch.execute(f"CREATE USER {empty}")
+            settings_file = settings_for(scratch, list(DATABASES))
+            assert run_phase(scratch, settings_file, "schema") == 0
+            killable = Killable(scratch, settings_file, "accounts", "schema")
+            yield killable
+            rollback(killable.settings, "start", say=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def whole(schemas: Killable) -> dict[str, str]:
+    """The state that an apply of the schema leaves which nobody disturbs."""
+    return schemas.whole(least=100)
+
+
+@pytest.fixture(scope="module")
+def whole_accounts(accounts: Killable) -> dict[str, str]:
+    """The state that an apply of the accounts leaves which nobody disturbs."""
+    return accounts.whole(least=30)
+
+
+def killed(phase: Killable, whole: dict[str, str], kills: int, seed: int) -> None:
     """Kill as often, run again, take back; every second time the run again is killed too."""
     chooser = random.Random(seed)
     done = 0
@@ -94,19 +137,19 @@ def killed(schemas: Schemas, whole: dict[str, str], kills: int, seed: int) -> No
         for _ in range(1 + done % 2):
             moment = chooser.choice(("before", "after", *(str(chooser.uniform(0, 20)) for _ in range(2))))
             # A statement may be over before its time has come.
-            done += schemas.run(str(chooser.random()), moment) == -9
-        assert schemas.run() == 0
-        assert differences(whole, schemas.state()) == []
-        schemas.take_back()
+            done += phase.run(str(chooser.random()), moment) == -9
+        assert phase.run() == 0
+        assert differences(whole, phase.state()) == []
+        phase.take_back()
 
 
 def test_an_apply_killed_at_random_statements_is_finished_by_running_it_again(
-    schemas: Schemas, whole: dict[str, str]
+    schemas: Killable, whole: dict[str, str]
 ) -> None:
     killed(schemas, whole, kills=2, seed=9)
 
 
-def test_an_apply_that_was_killed_is_taken_back_whole(schemas: Schemas, whole: dict[str, str]) -> None:
+def test_an_apply_that_was_killed_is_taken_back_whole(schemas: Killable, whole: dict[str, str]) -> None:
     assert schemas.run("0.7", "before") == -9
     assert differences(schemas.before, schemas.state()) != []
     schemas.take_back()
@@ -114,6 +157,25 @@ def test_an_apply_that_was_killed_is_taken_back_whole(schemas: Schemas, whole: d
 
 @pytest.mark.soak
 def test_an_apply_killed_twenty_times_is_finished_and_taken_back_each_time(
-    schemas: Schemas, whole: dict[str, str]
+    schemas: Killable, whole: dict[str, str]
 ) -> None:
     killed(schemas, whole, kills=20, seed=20)
+
+
+def test_accounts_killed_at_a_random_statement_are_finished_by_running_again(
+    accounts: Killable, whole_accounts: dict[str, str]
+) -> None:
+    killed(accounts, whole_accounts, kills=1, seed=3)
+
+
+def test_accounts_that_were_killed_are_taken_back_whole(accounts: Killable, whole_accounts: dict[str, str]) -> None:
+    assert accounts.run("0.4", "after") == -9
+    assert differences(accounts.before, accounts.state()) != []
+    accounts.take_back()
+
+
+@pytest.mark.soak
+def test_accounts_killed_twenty_times_are_finished_and_taken_back_each_time(
+    accounts: Killable, whole_accounts: dict[str, str]
+) -> None:
+    killed(accounts, whole_accounts, kills=20, seed=20)

@@ -14,7 +14,7 @@ LEVELS = [
     {"names"},
     {"progress"},
     {"params"},
-    {"servers"},
+    {"servers", "beam"},
     {"catalog"},
     {"plan"},
     {"profile", "assess", "mapping"},

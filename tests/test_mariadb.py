@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,13 @@ import pytest
 
 from conftest import Scratch
 from migration import Migration
+from random_tables import random_table
+from test_bulk_random import rows_as_bytes
+from test_flow import PEOPLE, Route
 from workbook.accounts import check_accounts, plan_accounts
 from workbook.assess import assess, checks_for
 from workbook.bulk.chunks import cut
+from workbook.bulk.wire import drivers
 from workbook.catalog import Column, read_catalog
 from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.errors import TerminalError
@@ -29,7 +35,7 @@ from workbook.schema import check_schema, plan_schema
 from workbook.schema.alike import alike_checks, alike_expressions, alike_views
 from workbook.schema.mariadb_code import foreign
 from workbook.schema.tokens import code_of, tokens_of
-from workbook.servers import Server
+from workbook.servers import SESSION_SQL_MODE, Server
 from workbook.validate.encoding import fields
 from workbook.validate.sums import mysql_side
 
@@ -370,6 +376,41 @@ def test_the_sample_shop_lives_on_mariadb_too_and_its_content_is_the_same(
         shop.drop(lambda: lifecycle.root_connection(mariadb, "target"))
 
 
+def _carried(there: Scratch, dice: random.Random, tables: int, rows: int) -> int:
+    """Make, copy and compare so many random tables of MariaDB; how many rows there were."""
+    seen = 0
+    for _ in range(tables):
+        database = there.database()
+        made = random_table(dice, "`t``%s`", rows, "mariadb")
+        connection = lifecycle.root_connection(there.state, "source", database=database)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION sql_mode = '{SESSION_SQL_MODE}'")
+            for statement in (made.create, *made.inserts):
+                cursor.execute(statement)
+        migration = Migration.of(there, [database], bulk={"driver": dice.choice(drivers()), "chunk_rows": dice.choice([7, 1000])})  # fmt: skip
+        migration.schema()
+        migration.bulk()
+        table = migration.catalog.table[database, "t`%s"]
+        assert rows_as_bytes(there, "source", table) == rows_as_bytes(there, "target", table), made.create
+        seen += len(rows_as_bytes(there, "target", table))
+        there.drop_database(database)
+    return seen
+
+
+def test_random_rows_of_random_tables_of_mariadb_arrive_byte_for_byte(there: Scratch) -> None:
+    assert _carried(there, random.Random(20261124), 4, 60) > 100
+
+
+@pytest.mark.soak
+def test_many_random_rows_of_random_tables_of_mariadb_arrive_byte_for_byte(there: Scratch) -> None:
+    seed = int(os.environ.get("SEED", time.time()))
+    print(f"SEED={seed}")
+    dice, seen = random.Random(seed), 0
+    while seen < 20_000:
+        seen += _carried(there, dice, 10, 400)
+    print(f"{seen:,} rows")
+
+
 def test_an_interrupted_load_goes_on_while_mariadb_stands_still_and_only_then(there: Scratch) -> None:
     database = there.database()
     there.execute("CREATE TABLE t (id UUID PRIMARY KEY DEFAULT UUID(), mood ENUM('😀', 'b'))", database)
@@ -485,3 +526,16 @@ def test_a_clean_mariadb_source_has_no_finding_above_a_note(there: Scratch) -> N
     above = [it for it in result.findings if it.severity != "note" and it.object != "plugin ed25519"]
     assert above == []
     assert result.checks_skipped == ()
+
+
+def test_rows_are_filtered_renamed_and_masked_on_the_way_from_mariadb(
+    there: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route(there, tmp_path, monkeypatch)
+    route.migration.mapping = route.read()
+    route.migration.whole()
+    result = route.migration.validate()
+    assert result.verdict == "same", result.findings
+    people = next(table for table in result.tables if table.table == PEOPLE and table.hop == "source-target")
+    assert people.rows_target == 266
+    assert "133 rows left out by the filter" in people.why

@@ -19,6 +19,7 @@ import yaml
 from conftest import Scratch
 from pipeline_process import settings_in
 from workbook import cli, faces, params
+from workbook.accounts.hosts import host_matches
 from workbook.catalog import read_catalog
 from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import load_mapping
@@ -35,7 +36,6 @@ from workbook.pipelines.register import Address, Register
 from workbook.pipelines.settings import render
 from workbook.pipelines.standing import Standing
 from workbook.pipelines.statements import needs_of
-from workbook.pipelines.traffic import host_matches
 from workbook.pipelines.trial import compare, plan_on
 
 PROCESS = Path(__file__).with_name("pipeline_process.py")
@@ -293,6 +293,18 @@ def test_roles_count_as_held_only_where_a_login_has_them(office: Office) -> None
     assert office.check(office.result(), "report", "privileges")[0] == "ok"
     office.scratch.execute_target_root(f"SET DEFAULT ROLE NONE TO {clerk}")
     assert office.check(office.result(), "report", "privileges")[0] == "failed"
+
+
+def test_an_account_is_looked_for_under_the_host_that_the_mapping_chooses(office: Office) -> None:
+    named = office.scratch.account(mysql_account(CLERK, "app.internal"))
+    office.scratch.execute(f"CREATE USER {named} IDENTIFIED BY '{PASSWORD}'")
+    office.scratch.execute(f"GRANT SELECT ON {quote_mysql(office.database)}.* TO {named}")
+    office.register({**office.report(), "name": "named", "account": f"{CLERK}@app.internal"})
+    assert office.check(office.result(), "named", "account")[0] == "failed"
+    file = office.file.parent / "mapping.yaml"
+    file.write_text(file.read_text() + 'accounts: {hosts: {app.internal: "%"}}\n')
+    assert office.check(office.result(), "named", "account") == ("ok", f"{CLERK}@% can log in")
+    assert office.check(office.result(), "named", "privileges")[0] == "ok"
 
 
 def test_statements_of_its_sessions_are_planned_on_the_target_without_their_values(office: Office) -> None:

@@ -123,7 +123,7 @@ def test_a_repair_refuses_what_it_cannot_do_as_it_was_read(damaged: tuple[Migrat
     assert warehouse["repair"] is None
     assert "workbook run warehouse" in warehouse["mend"]
     assert rows(migration, "target") == before
-    migration.scratch.execute_target_root("UPDATE watched SET v = 2", database)
+    migration.scratch.execute_target_root("UPDATE watched SET v = 1", database)
 
 
 def test_a_repair_runs_on_consent_proves_itself_and_is_taken_back(

@@ -1,4 +1,4 @@
-"""The tables of params/README.md, written from the code's own tables: `python -m workbook.documentation` brings them up to date."""
+"""The tables of params/README.md and of Beam's page, written from the code's own tables: `python -m workbook.documentation` brings them up to date."""
 
 import re
 import types
@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from workbook import errors
 from workbook.assess import checks
+from workbook.beam import estimate
 from workbook.catalog import mariadb
-from workbook.mapping import cleaning, target
+from workbook.mapping import cleaning, flow, target
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
@@ -21,6 +22,7 @@ from workbook.schema import rules
 from workbook.validate import defects, settings
 
 README = CHECKOUT / "params" / "README.md"
+BEAM_README = Path(estimate.__file__).with_name("README.md")
 
 
 def keys() -> str:
@@ -64,6 +66,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "keys": keys,
     "register": register,
     "target": target.markdown,
+    "flow": flow.markdown,
     "options": rules.markdown,
     "types": type_map.markdown,
     "mariadb": mariadb.markdown,
@@ -76,20 +79,24 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def written(text: str) -> str:
+BEAM_TABLES: dict[str, Callable[[], str]] = {"terabyte": estimate.markdown}
+
+
+def written(text: str, tables: dict[str, Callable[[], str]] = TABLES) -> str:
     """`text` with the part between each pair of marks replaced by its table."""
-    for name, table in TABLES.items():
+    for name, table in tables.items():
         mark = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.S)
         if len(mark.findall(text)) != 1:
-            raise ValueError(f"params/README.md needs one pair of marks for {name}")
+            raise ValueError(f"the README needs one pair of marks for {name}")
         before, after = mark.split(text)
         text = f"{before}<!-- {name} -->\n{table()}\n<!-- /{name} -->{after}"
     return text
 
 
-def write(path: Path = README) -> None:
-    """Bring the tables of the README up to date."""
-    path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")
+def write() -> None:
+    """Bring the tables of the READMEs up to date."""
+    for path, tables in ((README, TABLES), (BEAM_README, BEAM_TABLES)):
+        path.write_text(written(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
 def _row(name: str, field: Any) -> str:

@@ -10,9 +10,13 @@ WorkbookError                 exit status 3: could not be carried out
 
 
 class WorkbookError(Exception):
-    """A failure in three parts: `found` (what, with names), `why` (it matters), `todo` (what to do next)."""
+    """A failure in three parts: `found` (what, with names), `why` (it matters), `todo` (what to do next).
+
+    `code` is the error number of the server that answered with it, 0 where none did.
+    """
 
     exit_status = 3
+    code = 0
 
     def __init__(self, found: str, why: str, todo: str):
         super().__init__(found, why, todo)

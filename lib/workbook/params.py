@@ -127,6 +127,10 @@ class Profile(_Section):
 class Bulk(_Section):
     """How the bulk load runs."""
 
+    runner: Literal["local", "beam"] = Field(
+        "local",
+        description="local: processes of this machine; beam: an Apache Beam pipeline, set under `beam` (extra `dataflow`)",
+    )
     workers: int = Field(2, ge=1, le=32, description="parallel readers and writers")
     chunk_seconds: float = Field(4.0, gt=0, le=600, description="seconds aimed at for a chunk, one transaction each")
     chunk_rows: int = Field(1_000_000, ge=1, description="rows of a chunk at most")
@@ -147,6 +151,44 @@ class Bulk(_Section):
         None,
         description="changes the limits while a load runs; none: `ENVIRONMENT.throttle.yaml` beside the params file",
     )
+
+
+class Beam(_Section):
+    """Where Apache Beam pipelines run, and what they may use."""
+
+    runner: Literal["local", "dataflow"] = Field(
+        "local", description="local: worker processes of this machine; dataflow: Google Cloud Dataflow"
+    )
+    connections: int = Field(
+        8, ge=1, le=1000, description="connections to the target, and to the source, of all workers together at most"
+    )
+    processes: int = Field(2, ge=1, le=32, description="worker processes of the local runner")
+    project: str | None = Field(None, description="Dataflow: the project of the job; none: `warehouse.project`")
+    region: str | None = Field(None, description="Dataflow: the region of the workers, beside the servers")
+    temp_location: str | None = Field(
+        None, description="Dataflow: a `gs://` folder for its own files; no rows go there"
+    )
+    container_image: str | None = Field(None, description="Dataflow: the workers' image, made from beam/Dockerfile")
+    network: str | None = Field(None, description="Dataflow: the network of the workers")
+    subnetwork: str | None = Field(None, description="Dataflow: their subnetwork, `regions/R/subnetworks/S`")
+    public_ips: bool = Field(False, description="Dataflow: whether workers have public addresses")
+    service_account: str | None = Field(None, description="Dataflow: the account that the workers run as")
+    machine_type: str = Field(
+        "n2-standard-2", description="Dataflow: the workers' machine; each core serves one connection"
+    )
+    source_instance: str | None = Field(
+        None,
+        description="`project:region:instance`: workers reach the source by the Cloud SQL connector; none: by its URL",
+    )
+    target_instance: str | None = Field(None, description="the same for the target")
+    options: tuple[str, ...] = Field((), description="further options of Beam as they stand, `--name=value`")
+
+    @field_validator("source_instance", "target_instance")
+    @classmethod
+    def _instance(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[^:\s]+(:[^:\s]+){2,3}", name):
+            raise ValueError("must look like project:region:instance")
+        return name
 
 
 class Validate(_Section):
@@ -173,6 +215,7 @@ class Settings(_Section):
     )
     profile: Profile = Profile()  # type: ignore[call-arg]
     bulk: Bulk = Bulk()  # type: ignore[call-arg]
+    beam: Beam = Beam()  # type: ignore[call-arg]
     validate_: Validate = Field(Validate(), alias="validate")  # type: ignore[call-arg]
     folder: Path = Field(Path(), exclude=True, repr=False)
 
@@ -367,10 +410,9 @@ def mysql_address(section: _MySQL, folder: Path) -> tuple[str, int, str, str]:
     return parts.hostname or "", parts.port or 3306, unquote(parts.username or ""), password
 
 
-def secret(reference: str, folder: Path) -> str:
+def secret(reference: str, folder: Path, why: str = "The password is needed to connect.") -> str:
     """The secret behind a reference: env:NAME, file:PATH (relative to `folder`) or secret-manager:projects/P/secrets/S."""
     scheme, _, rest = reference.partition(":")
-    why = "The password is needed to connect."
     if scheme == "env":
         value = os.environ.get(rest)
         if value is None:

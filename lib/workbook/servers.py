@@ -140,6 +140,11 @@ class Server:
         """A MySQL error in three parts, without the statement's values."""
         cause = getattr(error, "orig", None) or error
         code = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+        told = self._told(cause, code, during)
+        told.code = code
+        return told
+
+    def _told(self, cause: Exception, code: int, during: str) -> WorkbookError:
         text = str(cause.args[1]) if len(cause.args) > 1 else str(cause)
         if code in (1045, 1698) or "caching_sha2" in text:
             return TerminalError(
@@ -204,6 +209,18 @@ class Session:
         result = self._run(sql, values)
         names = list(result.keys())
         return [dict(zip(names, row, strict=True)) for row in result]
+
+    def stream(self, sql: str, values: Sequence[Any] | None = None) -> Iterator[Sequence[Any]]:
+        """The rows of a long answer as they come, none of them held."""
+        options = {"yield_per": 2000, **({"no_parameters": True} if values is None else {})}
+        try:
+            result = self.connection.exec_driver_sql(sql, None if values is None else tuple(values), options)
+            for row in result:
+                yield tuple(row)
+        except Exception as error:
+            if isinstance(getattr(error, "orig", error), pymysql.MySQLError):
+                raise self.server.explained(getattr(error, "orig", error), "reading rows") from None
+            raise
 
     def scalar(self, sql: str, values: Sequence[Any] | None = None) -> Any:
         """The first value of the first row, or None."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from workbook.accounts.expected import Target, expected_grants, stays
+from workbook.accounts.expected import Target, expected_grants, said, stays
 from workbook.accounts.objects import AccountDefinition, Accounts, Grant
 from workbook.accounts.planning import default_roles, is_foreign, is_usable
 from workbook.schema.compare import ObjectDifference
@@ -28,7 +28,7 @@ def _account(
     if found is None:
         yield ObjectDifference(kind, name, "different", "is missing on the target")
         return
-    wanted, left = expected_grants(account, source, target)
+    wanted, withheld = expected_grants(account, source, target)
     if is_foreign(account, target, owned):
         yield ObjectDifference(kind, name, "tolerated", "was on the target before and is left alone")
         for grant in sorted(wanted - found.grants):
@@ -40,13 +40,15 @@ def _account(
     verdict = "different" if differences else "tolerated" if rules else "same"
     yield ObjectDifference(kind, name, verdict, "; ".join(differences or rules))
     yield from _grants(account, found, wanted, target)
-    for item in left:
+    for item in said(account, withheld):
         yield ObjectDifference("grant", item.name, "tolerated", item.why)
 
 
 def _attributes(account: AccountDefinition, found: AccountDefinition, target: Target) -> tuple[list[str], list[str]]:
     differences: list[str] = []
     rules: list[str] = []
+    if account.was:
+        rules.append(f"host {account.was!r} became {account.host!r}, as the mapping chooses")
     if not is_usable(account, target):
         rules.append("locked until its password is reset" if found.locked else "its password was reset on the target")
     elif account.plugin != found.plugin and not account.is_role:

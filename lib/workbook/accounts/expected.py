@@ -1,6 +1,5 @@
 """What each account should be and hold on the target: the source's privileges less what Cloud SQL gives to nobody."""
 
-import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from workbook.names import quote_mysql
 from workbook.plan import Left
 from workbook.schema.privileges import pattern_matches
 
+OBJECTS = ("table", "procedure", "function")
 _SYSTEM_SCHEMAS = ("mysql", "sys", "performance_schema", "information_schema", "_workbook")
 
 
@@ -25,8 +25,10 @@ class Target:
     moving: frozenset[AccountKey] = field(repr=False)
 
     def may_give(self, grant: Grant) -> bool:
-        """Whether the target's login holds a global privilege and may give it on."""
+        """Whether the target's login holds a privilege, for everything or to stand for somebody, and may give it on."""
         held = self.accounts.holds
+        if grant.level == "proxy":
+            return any(Grant("proxy", whom, "PROXY", True) in held for whom in (("", ""), grant.object))
         if grant.dynamic:
             return Grant("global", (), grant.privilege, True) in held
         option = Grant("global", (), "GRANT OPTION")
@@ -40,6 +42,17 @@ def stays(source: Accounts, key: AccountKey) -> str | None:
     return next((why for matches, why in _STAYING if matches(source, key)), None)
 
 
+# Amazon RDS and Aurora (whose roles begin with AWS_), Azure, Oracle's HeatWave.
+_MANAGED = (
+    "rdsadmin",
+    "rdsrepladmin",
+    "rds_superuser_role",
+    "rdsproxyadmin",
+    "azure_superuser",
+    "azure_sys",
+    "ociadmin",
+    "ocirpl",
+)
 _STAYING: tuple[tuple[Callable[[Accounts, AccountKey], bool], str], ...] = (
     (lambda source, key: key[0].startswith("mysql."), "belongs to the server itself"),
     (lambda source, key: key == ("PUBLIC", "%"), "MySQL has nothing that is granted to everybody"),
@@ -47,96 +60,145 @@ _STAYING: tuple[tuple[Callable[[Accounts, AccountKey], bool], str], ...] = (
     (lambda source, key: key[0] == "root", "the target has an administrator of its own"),
     (lambda source, key: key == source.login, "is the login that this workbook uses on the source"),
     (lambda source, key: key[0].startswith("cloudsql"), "names of this form belong to Cloud SQL"),
+    (lambda source, key: key[0] in _MANAGED or key[0].startswith("AWS_"), "belongs to the source's provider"),
 )
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A privilege of the source that does not come, or comes changed, and why.
+
+    `databases` are those in which it is withheld; None: wherever the grant reaches.
+    """
+
+    grant: Grant
+    why: str
+    databases: tuple[str, ...] | None = None
+
+
+def said(account: AccountDefinition, withheld: Iterable[Withheld]) -> tuple[Left, ...]:
+    """What is withheld from an account in words, one entry a reason."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for item in withheld:
+        names = ", ".join(quote_mysql(name) for name in item.databases or ())
+        reasons[f"on {names} {item.why}" if names else item.why].append(item.grant.words)
+    return tuple(Left("grant", f"{', '.join(texts)} TO {account.name}", why) for why, texts in reasons.items())
 
 
 def expected_grants(
     account: AccountDefinition, source: Accounts, target: Target
-) -> tuple[frozenset[Grant], tuple[Left, ...]]:
-    """The privileges that `account` gets on the target, and those left out or changed, with the reason."""
+) -> tuple[frozenset[Grant], tuple[Withheld, ...]]:
+    """The privileges that `account` gets on the target, and those withheld or changed."""
     kept: set[Grant] = set()
     # Without its partial revokes a global privilege would reach further than on the source.
     restricted = set() if target.accounts.partial_revokes else {it.privilege for it in account.grants if it.revoked}
-    reasons: dict[str, list[str]] = defaultdict(list)
+    withheld: list[Withheld] = []
     for grant in sorted(account.grants):
-        given, why = _on_target(grant, account, source, target)
         if grant.level == "global" and grant.privilege in restricted:
-            given, why = set(), "it is revoked on some database, and the target knows no partial revokes"
+            why = "it is revoked on some database, and the target knows no partial revokes"
+            withheld.append(Withheld(grant, why))
+            continue
+        given, changed = _on_target(grant, account, source, target)
         kept |= given
-        if why:
-            reasons[why].append(grant.words)
-    # A right to give on means nothing where there is nothing left to give.
-    useful = {(grant.level, grant.object) for grant in kept if grant.privilege != "GRANT OPTION"}
-    kept = {grant for grant in kept if grant.privilege != "GRANT OPTION" or (grant.level, grant.object) in useful}
+        withheld += changed
+    # A right to give on means nothing where there is nothing left to give, there or below.
+    useless = {
+        grant for grant in kept if grant.privilege == "GRANT OPTION" and not any(_below(it, grant) for it in kept)
+    }
+    withheld += [Withheld(grant, "nothing is left there that could be given on") for grant in sorted(useless)]
+    kept -= useless
     # A partial revoke takes from what is held globally, and can only take that.
     held = {grant.privilege for grant in kept if grant.level == "global"}
     kept = {grant for grant in kept if not grant.revoked or grant.privilege in held}
-    left = tuple(Left("grant", f"{', '.join(texts)} TO {account.name}", why) for why, texts in reasons.items())
-    return frozenset(kept), left
+    return frozenset(kept), tuple(withheld)
+
+
+def _below(other: Grant, option: Grant) -> bool:
+    """Whether a right to give on reaches another privilege: one of the same place, or in it."""
+    if other.privilege == "GRANT OPTION" or other.revoked or other.level == "role":
+        return False
+    if other.level == "proxy":
+        # Who may give PROXY on is written down as GRANT OPTION on everything too (9.7.4).
+        return option.level == "global" and other.option
+    if option.level == "global" or (other.level, other.object) == (option.level, option.object):
+        return True
+    return option.level == "database" and other.level in OBJECTS and other.object[0] == plain_name(option.object[0])
 
 
 def _on_target(
     grant: Grant, account: AccountDefinition, source: Accounts, target: Target
-) -> tuple[set[Grant], str | None]:
-    """What becomes of one privilege of the source: the target's privileges, and the reason where it changes."""
-    if grant.level == "role":
-        if grant.object in target.moving:
-            return {grant}, None
-        return set(), "that account does not move, so what it holds on the target is not known"
-    if grant.level == "proxy":
-        return set(), "PROXY needs a privilege that Cloud SQL gives to nobody"
-    if grant.level == "global":
-        if target.may_give(grant):
-            return {grant}, None
-        return set(), "the administrator of the target may not give this"
-    if grant.revoked:
-        if target.accounts.partial_revokes:
-            return {grant}, None
-        return set(), "the target knows no partial revokes"
-    if not target.may_give(grant):
-        return set(), "the administrator of the target may not give this"
-    if grant.level == "database":
+) -> tuple[set[Grant], tuple[Withheld, ...]]:
+    """What becomes of one privilege of the source: the target's privileges, and what of it is withheld or changed."""
+    if grant.level == "database" and not grant.revoked and target.may_give(grant):
         return _on_databases(grant, account, source, target)
-    database = grant.object[0]
-    if database.lower() in _SYSTEM_SCHEMAS:
-        return set(), "system schemas of the target are Cloud SQL's"
-    there = (
-        grant.object in target.relations if grant.level == "table" else (grant.level, *grant.object) in target.routines
-    )
-    return ({grant}, None) if there else (set(), f"that {grant.level} is not on the target")
+    why = next((why for applies, why in _WITHHELD if applies(grant, target)), None)
+    return (set(), (Withheld(grant, why),)) if why else ({grant}, ())
+
+
+_NOT_GIVEN = "the administrator of the target may not give this"
+# What a privilege other than on a whole database is withheld for; the first that applies is said.
+_WITHHELD: tuple[tuple[Callable[[Grant, Target], bool], str], ...] = (
+    (
+        lambda grant, target: grant.level == "proxy" and not target.may_give(grant),
+        "PROXY is given by who holds it with the right to give it on; the administrator of the target does not",
+    ),
+    (
+        lambda grant, target: grant.level in ("role", "proxy") and grant.object not in target.moving,
+        "that account does not move, so what it holds on the target is not known",
+    ),
+    (
+        lambda grant, target: grant.revoked and not target.accounts.partial_revokes,
+        "the target knows no partial revokes",
+    ),
+    (lambda grant, target: grant.level != "role" and not grant.revoked and not target.may_give(grant), _NOT_GIVEN),
+    (
+        lambda grant, target: grant.level in OBJECTS and grant.object[0].lower() in _SYSTEM_SCHEMAS,
+        "system schemas of the target are Cloud SQL's",
+    ),
+    (
+        lambda grant, target: grant.level == "table" and grant.object not in target.relations,
+        "that table is not on the target",
+    ),
+    (
+        lambda grant, target: grant.level in OBJECTS[1:] and (grant.level, *grant.object) not in target.routines,
+        "that routine is not on the target",
+    ),
+)
+
+
+_HIDDEN = (
+    "other grants by pattern apply too, of the account or beside this role; the source reads one of them alone, so this"
+    " one might give more than before: grant it yourself where it is wanted"
+)
 
 
 def _on_databases(
     grant: Grant, account: AccountDefinition, source: Accounts, target: Target
-) -> tuple[set[Grant], str | None]:
+) -> tuple[set[Grant], tuple[Withheld, ...]]:
     written = grant.object[0]
     if source.partial_revokes:
-        matching, wild = [name for name in target.databases if name == written], False
+        meant, wild = [name for name in target.databases if name == written], False
     else:
-        matching = [name for name in target.databases if pattern_matches(written, name)]
+        meant = [name for name in target.databases if pattern_matches(written, name)]
         wild = bool(re.search(r"(?<!\\)[%_]", written))
-    if plain_name(written).lower() in _SYSTEM_SCHEMAS and not matching:
-        return set(), "system schemas of the target are Cloud SQL's"
-    if not matching:
-        return set(), "no database in scope has that name"
+    if not meant:
+        system = plain_name(written).lower() in _SYSTEM_SCHEMAS
+        why = "system schemas of the target are Cloud SQL's" if system else "no database in scope has that name"
+        return set(), (Withheld(grant, why),)
     # MySQL adds nothing up: of the patterns that match, one alone decides, so the others give nothing on the source.
     patterns = {other.object[0] for other in account.grants if other.level == "database" and not other.revoked}
-    deciding = {name: decisive(patterns, name, source.partial_revokes, False) for name in matching}
-    hidden = [
-        name for name in matching if not _gives(grant, account, deciding[name]) or _by_chance(account, source, name)
-    ]
-    matching = [name for name in matching if name not in hidden]
-    given = {Grant("database", (_written_for(name, target),), grant.privilege) for name in matching}
+    deciding = {name: decisive(patterns, name, source.partial_revokes, False) for name in meant}
+    hidden = [name for name in meant if not _gives(grant, account, deciding[name]) or _by_chance(account, source, name)]
+    meant = [name for name in meant if name not in hidden]
+    given = {Grant("database", (_written_for(name, target),), grant.privilege) for name in meant}
+    withheld = []
     if hidden:
-        names = ", ".join(quote_mysql(name) for name in hidden)
-        return given, (
-            f"on {names} other grants by pattern apply too, of the account or beside this role; the source reads one of"
-            " them alone, so this one might give more than before: grant it yourself where it is wanted"
-        )
-    if wild and matching != [written]:
-        names = ", ".join(quote_mysql(name) for name in matching)
-        return given, f"% and _ are wildcards on the source and letters on the target: becomes a grant on {names}"
-    return given, None
+        withheld.append(Withheld(grant, _HIDDEN, tuple(hidden)))
+    if wild and meant and meant != [written]:
+        names = ", ".join(quote_mysql(name) for name in meant)
+        why = f"% and _ are wildcards on the source and letters on the target: becomes a grant on {names}"
+        withheld.append(Withheld(grant, why, ()))
+    return given, tuple(withheld)
 
 
 def _gives(grant: Grant, account: AccountDefinition, deciding: Iterable[str]) -> bool:
@@ -172,31 +234,25 @@ def decisive(patterns: Iterable[str], database: str, literal: bool, roles: bool)
     `literal`: the server runs with partial_revokes, so that % and _ are letters. `roles`: a role is active; then which
     of several patterns decides is the server's chance (measured on 9.7.4), and none is named.
     """
+    found = matching(patterns, database, literal)
+    if literal:
+        return found
+    if roles:
+        return found if len(found) == 1 else frozenset()
+    exact = {pattern for pattern in found if _first_wildcard(pattern) is None}
+    if exact or not found:
+        return frozenset(exact)
+    latest = max(_first_wildcard(pattern) or 0 for pattern in found)
+    return frozenset(pattern for pattern in found if _first_wildcard(pattern) == latest)
+
+
+def matching(patterns: Iterable[str], database: str, literal: bool) -> frozenset[str]:
+    """Which of the database names in an account's grants mean `database`."""
     if literal:
         return frozenset(pattern for pattern in patterns if pattern == database)
-    matching = {pattern for pattern in patterns if pattern_matches(pattern, database)}
-    if roles:
-        return frozenset(matching if len(matching) == 1 else ())
-    exact = {pattern for pattern in matching if _first_wildcard(pattern) is None}
-    if exact or not matching:
-        return frozenset(exact)
-    latest = max(_first_wildcard(pattern) or 0 for pattern in matching)
-    return frozenset(pattern for pattern in matching if _first_wildcard(pattern) == latest)
+    return frozenset(pattern for pattern in patterns if pattern_matches(pattern, database))
 
 
 def _first_wildcard(pattern: str) -> int | None:
     found = re.search(r"(?<!\\)[%_]", pattern)
     return found.start() if found else None
-
-
-def host_never_matches(host: str) -> bool:
-    """Whether a host is a name, which a server with skip_name_resolve never looks up."""
-    if host in ("", "%"):
-        return False
-    address = host.partition("/")[0]
-    try:
-        ipaddress.ip_address(address)
-        return False
-    except ValueError:
-        # Wildcards and netmasks over addresses hold digits, dots, colons and wildcards alone.
-        return not re.fullmatch(r"[0-9a-fA-F%_]*[.:][0-9a-fA-F:.%_]*", address)

@@ -33,7 +33,7 @@ def grants_of(line: str) -> Iterator[Grant]:
             dynamic = level == "global" and "_" in privilege
             granted = granted or not dynamic
             if privilege != "USAGE":
-                yield Grant(level, path, privilege, option and dynamic, revoked)
+                yield Grant(level, path, privilege, option and (dynamic or level == "proxy"), revoked)
     if option and granted and level != "proxy":
         yield Grant(level, path, "GRANT OPTION")
 

@@ -1,5 +1,6 @@
 """The frozen objects of accounts: what an account is, and each single privilege it holds."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,8 +14,9 @@ class Grant:
     """One privilege on one object.
 
     `level` is global, database, table, procedure, function, proxy or role; `object` the names that lead to it: none,
-    database, database and name, or a role's user and host. `option` is true of a dynamic privilege that may be given
-    on and of a role with admin option; for all others the right to give on is the privilege GRANT OPTION of its own.
+    database, database and name, or user and host of a role or of whom the account may stand for. `option` is true of a
+    dynamic privilege and of a proxy that may be given on, and of a role with admin option; for all others the right to
+    give on is the privilege GRANT OPTION of its own.
     `revoked` is true of a partial revoke: the privilege is held globally and not on this database.
     """
 
@@ -27,7 +29,7 @@ class Grant:
     @property
     def on(self) -> str:
         """The object as SQL writes it behind ON, or the role."""
-        if self.level == "role":
+        if self.level in ("role", "proxy"):
             return mysql_account(*self.object)
         if self.level == "global":
             return "*.*"
@@ -60,7 +62,7 @@ class AccountDefinition:
 
     `password` is the stored hash as a hexadecimal literal, empty where there is none; it stands in no repr and is
     never shown. `options` is what SHOW CREATE USER says behind the password: TLS, limits, expiry, lock, attribute.
-    `notes` are what a person should know of it.
+    `notes` are what a person should know of it; `was` is its host on the source where the mapping gives it another.
     """
 
     user: str
@@ -73,6 +75,7 @@ class AccountDefinition:
     factors: int = 1
     second_password: bool = False
     notes: tuple[str, ...] = ()
+    was: str = ""
 
     @property
     def key(self) -> AccountKey:
@@ -106,7 +109,8 @@ class Accounts:
     """The accounts of one server that were asked for; `login` is the account the workbook itself uses there.
 
     `names` are all accounts of the server, `plugins` its authentication plugins; `holds` is what the login holds
-    itself; `partial_revokes` says whether % and _ in database names of grants are letters.
+    itself; `partial_revokes` says whether % and _ in database names of grants are letters. `mandatory_roles` are
+    granted to everybody, `settings` the server's variables that decide on roles and passwords.
     """
 
     role: str
@@ -117,23 +121,51 @@ class Accounts:
     skip_name_resolve: bool
     holds: frozenset[Grant] = field(repr=False)
     accounts: tuple[AccountDefinition, ...] = field(repr=False)
+    mandatory_roles: tuple[AccountKey, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def activates_all(self) -> bool:
+        """Whether a login makes every role active that the account holds, its default roles or not."""
+        return self.settings.get("activate_all_roles_on_login") == "ON"
 
     @cached_property
     def by_key(self) -> dict[AccountKey, AccountDefinition]:
         """Accounts by user and host."""
         return {account.key: account for account in self.accounts}
 
+    @cached_property
+    def by_user(self) -> dict[str, list[AccountDefinition]]:
+        """The accounts of each user name, whatever their host."""
+        found: dict[str, list[AccountDefinition]] = {}
+        for account in self.accounts:
+            found.setdefault(account.user, []).append(account)
+        return found
+
     def roles_of(self, account: AccountDefinition) -> set[AccountKey]:
-        """The roles that an account can make active, and theirs."""
-        found: set[AccountKey] = set()
-        waiting = [account]
+        """The roles that an account can make active: those granted to it, and those that everybody has."""
+        granted = {(grant.object[0], grant.object[1]) for grant in account.grants if grant.level == "role"}
+        return granted | (set() if account.is_role else set(self.mandatory_roles) - {account.key})
+
+    def login_roles_of(self, account: AccountDefinition) -> set[AccountKey]:
+        """The roles that are active right after a login; those that everybody has are among them (9.7.4).
+
+        A default role that is no longer granted brings nothing.
+        """
+        roles = self.roles_of(account)
+        return roles if self.activates_all else roles & {*account.default_roles, *self.mandatory_roles}
+
+    def reached(self, roles: Iterable[AccountKey]) -> set[AccountKey]:
+        """Roles with all the roles that these hold: what is active when `roles` are."""
+        waiting = list(roles)
+        found = set(waiting)
         while waiting:
-            for grant in waiting.pop().grants:
+            role = self.by_key.get(waiting.pop())
+            for grant in role.grants if role else ():
                 key = (grant.object[0], grant.object[1]) if grant.level == "role" else None
                 if key is not None and key not in found:
                     found.add(key)
-                    if key in self.by_key:
-                        waiting.append(self.by_key[key])
+                    waiting.append(key)
         return found
 
     @cached_property
@@ -141,7 +173,7 @@ class Accounts:
         """For each role the database names of grants that stand beside its own, one set for each user who holds it."""
         found: dict[AccountKey, set[frozenset[str]]] = {}
         for account in self.accounts:
-            roles = set() if account.is_role else self.roles_of(account)
+            roles = set() if account.is_role else self.reached(self.roles_of(account))
             holders = [account, *(self.by_key[key] for key in roles if key in self.by_key)]
             patterns = frozenset(
                 grant.object[0]

@@ -1,17 +1,19 @@
 """The accounts phase for a notebook: plan, look again after apply, and judge."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook import faces
+from workbook.accounts.carried import carried
 from workbook.accounts.compare import compare
-from workbook.accounts.effective import Effect, effects
+from workbook.accounts.effective import Effect, Loss, effects
 from workbook.accounts.expected import Target, stays
+from workbook.accounts.hosts import moved
 from workbook.accounts.objects import Accounts
 from workbook.accounts.planning import AccountsPlan, is_foreign, plan
-from workbook.accounts.read import read_accounts, relations_of, routines_of
+from workbook.accounts.read import read_accounts, read_with_roles, relations_of, routines_of
 from workbook.catalog import Catalog, read_catalog
 from workbook.mapping.objects import Mapping
 from workbook.plan import Plan
@@ -68,37 +70,62 @@ class AccountsResult:
         )
 
     def _effective(self) -> faces.Html:
-        """Who may do less, or more, than on the source, whatever grants it came from."""
+        """Who may do less, or more, than on the source, whatever grants it came from: reason by reason."""
         changed = [effect for effect in self.effects if effect.verdict != "same"]
         if not changed:
             return faces.text("In effect every account may do exactly what it may do on the source.")
-        return faces.table(
-            [
-                {
-                    "account": effect.account,
-                    "verdict": faces.badge(effect.verdict),
-                    "gained": "; ".join(f"{item} on {place}" for place, item in effect.gained),
-                    "lost": "; ".join(f"{item} on {place}" for place, item in effect.lost),
-                    "why": effect.why,
-                }
-                for effect in sorted(changed, key=lambda effect: (not effect.gained, effect.account))
-            ],
-            {
-                "account": "Account",
-                "verdict": "Verdict",
-                "gained": "May do now and could not",
-                "lost": "Can do no more",
-                "why": "Why",
-            },
-            caption="What accounts may do in effect, where it is not the same",
+        gained = [
+            {"account": effect.account, "where": place, "privileges": item}
+            for effect in changed
+            for place, item in effect.gained
+        ]
+        by_reason: dict[str, list[tuple[str, Loss]]] = defaultdict(list)
+        for effect in changed:
+            for loss in effect.lost:
+                by_reason[loss.why].append((effect.account, loss))
+        unexplained = by_reason.pop("", [])
+        return faces.stack(
+            faces.table(
+                gained,
+                {"account": "Account", "where": "Where", "privileges": "May do now and could not"},
+                caption="Gained: nobody may do more than before",
+            )
+            if gained
+            else None,
+            _lost(unexplained, "Lost without a reason") if unexplained else None,
+            faces.text("What accounts can do no more, reason by reason:") if by_reason else None,
+            *(
+                faces.details(
+                    f"{len(losses):,} privileges of {len({account for account, _ in losses}):,} accounts: {why}",
+                    _lost(losses),
+                )
+                for why, losses in sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
+            ),
         )
+
+
+def _lost(losses: Sequence[tuple[str, Loss]], caption: str = "") -> faces.Html:
+    """What is lost, one row for an account; perhaps: the source itself gives it by its choice between patterns."""
+    by_place: dict[str, dict[tuple[str, bool], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for account, loss in losses:
+        by_place[account][loss.where, loss.certain].append(loss.privilege)
+    rows = []
+    for account, places in by_place.items():
+        lost = "; ".join(
+            f"{'' if certain else 'perhaps '}{', '.join(items)} on {where}"
+            for (where, certain), items in places.items()
+        )
+        # One below the other, so that nothing runs past the edge of a phone.
+        below = f'<br><span style="font-weight:400">{faces.escape(lost, limit=4_000)}</span>'
+        rows.append({"account": faces.Html(f"{faces.escape(account)}{below}")})
+    return faces.table(rows, {"account": "Account, and what it can do no more"}, caption=caption, limit=1_000)
 
 
 def plan_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> AccountsPlan:
     """The plan from the servers as they are. Raises TerminalError where the source's accounts may not be read."""
-    accounts = read_accounts(source)
+    accounts = moved(carried(read_accounts(source), catalog, mapping), mapping.hosts)
     return plan(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
@@ -123,16 +150,16 @@ def compare_accounts(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> tuple[ObjectDifference, ...]:
     """Every account and privilege compared between the servers as they are."""
-    accounts = read_accounts(source)
+    accounts = moved(carried(read_accounts(source), catalog, mapping), mapping.hosts)
     return compare(accounts, read_target(target, accounts, catalog, mapping, owned), owned)
 
 
 def read_target(server: Server, source: Accounts, catalog: Catalog, mapping: Mapping, owned: Collection[str]) -> Target:
     """What the target holds of the source's accounts, and the objects that privileges can be given on there."""
-    accounts = read_accounts(server, {account.key for account in source.accounts})
+    accounts = read_with_roles(server, {it.key for it in source.accounts if not stays(source, it.key)})
     scope = scope_of(catalog, [table.path for table in mapping.in_scope])
     present = {row["name"] for row in server.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
-    databases = tuple(name for name in scope.databases if name in present)
+    databases = tuple(name for name in map(mapping.target_database, scope.databases) if name in present)
     there = read_catalog(server, databases)
     target = Target(accounts, databases, relations_of(there), routines_of(there), frozenset())
     moving = frozenset(

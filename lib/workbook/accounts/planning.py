@@ -3,9 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from workbook.accounts.expected import Target, expected_grants, host_never_matches, stays
+from workbook.accounts.expected import Target, expected_grants, said, stays
 from workbook.accounts.grants import default_role_statement, statements
+from workbook.accounts.hosts import remarks_on_host
 from workbook.accounts.objects import AccountDefinition, Accounts, Grant
+from workbook.accounts.remarks import remarks_on_password, remarks_on_servers
 from workbook.names import mysql_account
 from workbook.plan import Left, Plan, Step
 
@@ -28,7 +30,7 @@ def plan(source: Accounts, target: Target, owned: Collection[str]) -> AccountsPl
     """
     made: list[Step] = []
     given: list[Step] = []
-    left: list[Left] = []
+    left = remarks_on_servers(source, target.accounts)
     to_reset: list[str] = []
     there = target.accounts.by_key
     for account in source.accounts:
@@ -46,8 +48,8 @@ def plan(source: Accounts, target: Target, owned: Collection[str]) -> AccountsPl
                 why = "the account was there before: grant it yourself if it should have it"
                 left.append(Left("grant", "; ".join(texts), why, expected=False))
             continue
-        left += without
-        left += _remarks(account, target)
+        left += said(account, without)
+        left += _remarks(account, source, target)
         usable = is_usable(account, target)
         if not usable:
             to_reset.append(account.name)
@@ -79,19 +81,13 @@ def default_roles(account: AccountDefinition, target: Target) -> tuple[tuple[str
     return tuple(role for role in account.default_roles if role in target.moving)
 
 
-def _remarks(account: AccountDefinition, target: Target) -> list[Left]:
+def _remarks(account: AccountDefinition, source: Accounts, target: Target) -> list[Left]:
     """What a person should know of an account that moves."""
-    remarks = [*account.notes]
-    if account.plugin not in target.accounts.plugins and not account.is_role:
-        remarks.append(f"the target has no plugin {account.plugin}: locked, with a random password, until it is reset")
-    elif account.factors > 1:
-        remarks.append("logs in with several factors: locked, with a random password, until it is set up again")
-    elif not account.password and not account.is_role:
-        remarks.append("has no password on the source: locked, with a random password, until it gets one")
-    if account.second_password:
-        remarks.append("has a second password, which MySQL does not show: only the present one moves")
-    if target.accounts.skip_name_resolve and host_never_matches(account.host):
-        remarks.append(f"the target looks up no names, so nobody ever comes from the host {account.host!r}")
+    remarks = [
+        *account.notes,
+        *remarks_on_password(account, target.accounts),
+        *remarks_on_host(account, source, not target.accounts.skip_name_resolve),
+    ]
     for user, host in account.default_roles:
         if (user, host) not in target.moving:
             remarks.append(f"default role {mysql_account(user, host)} does not move")

@@ -1,6 +1,7 @@
 """Reading accounts: SHOW CREATE USER and SHOW GRANTS of each, hashes in hexadecimal."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from workbook.accounts.grants import grants_of
 from workbook.accounts.mariadb import read_mariadb
@@ -9,8 +10,18 @@ from workbook.catalog import Catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_account
 from workbook.schema.privileges import effective_grants
-from workbook.schema.tokens import Token, code_of, text_of, tokens_of
+from workbook.schema.tokens import Token, code_of, split_at_commas, text_of, tokens_of
 from workbook.servers import Server, Session
+
+# What decides on the roles and passwords of all accounts, where they say nothing of their own.
+_SETTINGS = (
+    "mandatory_roles",
+    "activate_all_roles_on_login",
+    "default_password_lifetime",
+    "password_history",
+    "password_reuse_interval",
+    "password_require_current",
+)
 
 
 def read_accounts(server: Server, only: Collection[AccountKey] | None = None) -> Accounts:
@@ -38,11 +49,10 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
             "SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS"
             " WHERE PLUGIN_TYPE = 'AUTHENTICATION' AND PLUGIN_STATUS = 'ACTIVE'"
         )
+        named = ", ".join(f"'{name}'" for name in (*_SETTINGS, "partial_revokes", "skip_name_resolve"))
         variables = {
-            row["Variable_name"]: row["Value"]
-            for row in session.rows(
-                "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('partial_revokes', 'skip_name_resolve')"
-            )
+            row["Variable_name"]: str(row["Value"])
+            for row in session.rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({named})")
         }
         return Accounts(
             role=server.role,
@@ -53,7 +63,45 @@ def read_accounts(server: Server, only: Collection[AccountKey] | None = None) ->
             skip_name_resolve=variables.get("skip_name_resolve") == "ON",
             holds=frozenset(grant for line in effective_grants(session) for grant in grants_of(line)),
             accounts=accounts,
+            mandatory_roles=roles_named(variables.get("mandatory_roles", "")),
+            settings={name: variables[name] for name in _SETTINGS if name in variables},
         )
+
+
+def read_with_roles(server: Server, keys: Collection[AccountKey]) -> Accounts:
+    """The accounts `keys` that are on the server, with all that decides on what they may do.
+
+    That is every role that they can make active, roles of roles included, and the other accounts of the same users.
+    """
+    accounts = read_accounts(server, keys)
+    wanted = {*keys}
+    more = {key for key in accounts.names if key[0] in {user for user, _ in keys}} - wanted
+    while True:
+        roles = {(it.object[0], it.object[1]) for one in accounts.accounts for it in one.grants if it.level == "role"}
+        more |= {*roles, *accounts.mandatory_roles} - wanted
+        if not more:
+            return accounts
+        wanted |= more
+        accounts = replace(accounts, accounts=accounts.accounts + read_accounts(server, more).accounts)
+        more = set()
+
+
+def roles_named(text: str) -> tuple[AccountKey, ...]:
+    """The roles that the variable mandatory_roles lists: names, quoted or not, with their host or without."""
+    code = code_of(tokens_of(text))
+    found = []
+    for run in split_at_commas(code) if code else ():
+        place = next((place for place, token in enumerate(run) if token.text == "@"), len(run))
+        user, host = (
+            "".join(token.text if token.kind in ("word", "symbol") else _plain(token) for token in part)
+            for part in (run[:place], run[place + 1 :])
+        )
+        found.append((user, host or "%"))
+    return tuple(found)
+
+
+def _plain(token: Token) -> str:
+    return token.text[1:-1].replace("''", "'") if token.kind == "string" else token.identifier
 
 
 def _read_mysql(

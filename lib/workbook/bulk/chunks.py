@@ -40,6 +40,11 @@ class Chunk:
         """Database and table."""
         return self.database, self.table
 
+    @property
+    def named(self) -> str:
+        """The chunk without the values of its bounds."""
+        return f"{mysql_path(*self.path)}, chunk {self.number}"
+
     def __str__(self) -> str:
         where = mysql_path(*self.path) + (f", partition {quote_mysql(self.partition)}" if self.partition else "")
         if self.lower is None and self.upper is None:
@@ -99,9 +104,18 @@ def cut(session: Session, table: Table, rows: int) -> list[Chunk]:
 
 
 def next_bound(
-    session: Session, table: Table, key: Sequence[str], lower: Key | None, rows: int, partition: str | None = None
+    session: Session,
+    table: Table,
+    key: Sequence[str],
+    lower: Key | None,
+    rows: int,
+    partition: str | None = None,
+    only: str | None = None,
 ) -> Key | None:
-    """The key of the row that stands `rows` rows above `lower` in the order of the key; None beyond the last row."""
+    """The key of the row that stands `rows` rows above `lower` in the order of the key; None beyond the last row.
+
+    `only` is a condition that the rows meet: a key of others is never seen.
+    """
     chosen = ", ".join(
         f"CAST({quote_mysql(name)} AS CHAR) AS {quote_mysql(name)}"
         if table.column[name].data_type in _AS_TEXT
@@ -110,6 +124,8 @@ def next_bound(
     )
     part = f" PARTITION ({quote_mysql(partition)})" if partition is not None else ""
     condition, values = _beyond(key, lower, ">") if lower is not None else ("TRUE", [])
+    if only:
+        condition += f" AND ({with_values(only)})"
     # The names in ORDER BY are the table's columns, not what the SELECT made of them.
     order = ", ".join(f"{quote_mysql(table.name)}.{quote_mysql(name)}" for name in key)
     found = session.rows(

@@ -1,11 +1,11 @@
 """Cutting tables while they are loaded: chunks of a length in time, from the pace that their table has shown."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbook.bulk.chunks import Chunk, Key, chunkable_key, next_bound
-from workbook.bulk.copy import job
+from workbook.bulk.copy import STRAIGHT, Way, job
 from workbook.bulk.crew import Copied, Task
 from workbook.bulk.ledger import ChunkLedger, Noted
 from workbook.catalog import Table
@@ -48,10 +48,10 @@ class Cutter:
         tables: Sequence[Table],
         known: Mapping[tuple[str, str], Sequence[Noted]],
         settings: Bulk,
-        converted: Mapping[tuple[str, str], Collection[str]] | None = None,
+        ways: Mapping[tuple[str, str], Way] | None = None,
     ):
         self._source, self._ledger, self._settings = source, ledger, settings
-        self._converted = converted or {}
+        self._ways = ways or {}
         self._ready: deque[Task] = deque()
         self._progress: dict[tuple[str, str], _Progress] = {}
         small = []
@@ -83,6 +83,12 @@ class Cutter:
         """Cut what the workers will ask for next."""
         while len(self._ready) < self._settings.workers and self._cut_one():
             pass
+
+    def assume(self, bytes_a_second: float) -> None:
+        """Cut by this pace of a worker where none has shown yet: for those who cut all before they load any."""
+        for state in self._progress.values():
+            if state.pace is None and state.table.data_bytes:
+                state.pace = bytes_a_second * max(state.table.rows_estimate, 1) / state.table.data_bytes
 
     def learn(self, copied: Copied) -> bool:
         """Take note of a chunk that was copied; whether its table is now loaded whole."""
@@ -142,8 +148,8 @@ class Cutter:
 
     def _hold_ready(self, state: _Progress, chunk: Chunk) -> None:
         state.waiting.add(chunk)
-        converted = self._converted.get(chunk.path, ())
-        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk), converted)
+        way = self._ways.get(chunk.path, STRAIGHT)
+        task = job(state.table, chunk, self._ledger.noted(chunk), self._ledger.known(chunk), way)
         self._ready.append(Task(chunk, task))
 
     def _cut_one(self) -> bool:
@@ -160,10 +166,11 @@ class Cutter:
     def _next_chunk(self, state: _Progress) -> Chunk:
         table, unit, rows, lower = state.table, state.units[0], self._rows(state), state.lower
         key = chunkable_key(table)
+        only = self._ways.get(table.path, STRAIGHT).flow.where
 
         def bound() -> Key | None:
             with self._source.session() as session:
-                return next_bound(session, table, key, lower, rows, unit)
+                return next_bound(session, table, key, lower, rows, unit, only)
 
         upper = retried(bound, tries=6)
         state.number += 1

@@ -56,7 +56,7 @@ def defer_hindrances(
             "There is nowhere to load their rows.",
             "Run the phase schema first, then this one again.",
         )
-    deferred = plan_deferral(planned, target, [table.path for table in mapping.in_scope])
+    deferred = plan_deferral(planned, target, [table.target_path for table in mapping.in_scope])
     if deferred.steps:
         apply(deferred, target, Unjournaled())
         planned = plan_again(planned, target, owned)
@@ -120,7 +120,8 @@ def restore_hindrances(source: Server, target: Server, catalog: Catalog, mapping
 
     Raises Refused where something is still missing then.
     """
-    _restore(plan_schema(source, target, catalog, mapping, owned), target, owned)
+    # The way back must not depend on rows of the source.
+    _restore(plan_schema(source, target, catalog, mapping, owned, rows=False), target, owned)
 
 
 def _restore(planned: SchemaPlan, target: Server, owned: set[str]) -> None:

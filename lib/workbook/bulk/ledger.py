@@ -1,10 +1,12 @@
 """The chunk ledger on the target: which chunk of which snapshot is loaded, committed together with its rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from cryptography.fernet import Fernet
 
 from workbook.bulk.chunks import Chunk
 from workbook.bulk.snapshot import Snapshot
@@ -26,10 +28,15 @@ class Noted:
 
 
 class ChunkLedger:
-    """The chunks of one environment's load, in the schema `_workbook` of the target."""
+    """The chunks of one environment's load, in the schema `_workbook` of the target.
 
-    def __init__(self, target: Server, environment: str):
+    `seals` are tables whose keys are masked: the bounds of their chunks are encrypted, since the target must not see them.
+    """
+
+    def __init__(self, target: Server, environment: str, seals: Mapping[tuple[str, str], Fernet] | None = None):
         self._target = target
+        self.environment = environment
+        self._seals = seals or {}
         self.chunks = mysql_path(SCHEMA, f"chunks_{environment}")
         self.loads = mysql_path(SCHEMA, f"load_{environment}")
 
@@ -62,11 +69,14 @@ class ChunkLedger:
         rows = self._target.rows(f"SELECT state, snapshot FROM {self.loads}")
         return (str(rows[0]["state"]), json.loads(rows[0]["snapshot"])) if rows else None
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """Forget the chunks of an earlier load and start one of this snapshot."""
+    def begin(self, snapshot: Snapshot, mark: str = "") -> None:
+        """Forget the chunks of an earlier load and start one of this snapshot; `mark` names the mapping's choices."""
         with self._target.session() as session:
             session.execute(f"DELETE FROM {self.chunks}")
-            session.execute(f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')", (json.dumps(snapshot.asdict()),))
+            session.execute(
+                f"REPLACE INTO {self.loads} VALUES (1, %s, 'loading')",
+                (json.dumps({**snapshot.asdict(), "mark": mark}),),
+            )
 
     def plan(self, chunks: Sequence[Chunk]) -> None:
         """Note chunks before they are loaded: all of them, or none. What is noted already stays as it is."""
@@ -76,9 +86,14 @@ class ChunkLedger:
                 session.execute(
                     f"INSERT INTO {self.chunks} (source_database, source_table, number, bounds) VALUES (%s, %s, %s, %s)"
                     " ON DUPLICATE KEY UPDATE number = number",
-                    (*chunk.path, chunk.number, json.dumps(_bounds(chunk))),
+                    (*chunk.path, chunk.number, self._sealed(chunk)),
                 )
             session.execute("COMMIT")
+
+    def _sealed(self, chunk: Chunk) -> str:
+        bounds = json.dumps(_bounds(chunk))
+        seal = self._seals.get(chunk.path)
+        return bounds if seal is None else json.dumps({"sealed": seal.encrypt(bounds.encode()).decode()})
 
     def noted(self, chunk: Chunk) -> tuple[str, str]:
         """The statement that notes a chunk as loaded, before and after the values set; for the rows' transaction."""
@@ -103,6 +118,8 @@ class ChunkLedger:
         for row in self._target.rows(f"SELECT * FROM {self.chunks} ORDER BY source_database, source_table, number"):
             path = (row["source_database"], row["source_table"])
             bounds = json.loads(row["bounds"])
+            if "sealed" in bounds:
+                bounds = json.loads(self._seals[path].decrypt(bounds["sealed"]))
             chunk = Chunk(
                 *path,
                 row["number"],
@@ -114,6 +131,15 @@ class ChunkLedger:
             done = row["loaded_rows"] is not None
             found.setdefault(path, []).append(Noted(chunk, done, int(row["loaded_rows"] or 0), row["checksum"]))
         return found
+
+    def loaded_since(self, moment: float) -> list[dict[str, Any]]:
+        """Chunks noted as loaded since a moment (Unix seconds) or a minute before it, the first first; `at` in Unix seconds."""
+        return self._target.rows(
+            "SELECT source_database, source_table, number, loaded_rows, loaded_bytes, checksum,"
+            f" UNIX_TIMESTAMP(loaded_at) AS at FROM {self.chunks} WHERE loaded_at > FROM_UNIXTIME(%s) - INTERVAL 1 MINUTE"
+            " ORDER BY loaded_at",
+            (moment,),
+        )
 
     def complete(self, session: Session) -> None:
         """Note that rows, indexes, foreign keys and triggers are all in place."""

@@ -2,19 +2,25 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as ReadOnly
+from dataclasses import replace
 
 from workbook import plan
+from workbook.bulk.copy import Way
 from workbook.bulk.crew import Copied, Crew
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
+from workbook.bulk.fleet import Fleet
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
+from workbook.bulk.salts import Tokens, cuttable, mark, seals_of, tokens_of
 from workbook.bulk.snapshot import Snapshot, position, take
 from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
 from workbook.bulk.wire import Driver
 from workbook.catalog import Catalog, Table
+from workbook.errors import Refused
 from workbook.mapping import Mapping
 from workbook.names import mysql_path
 from workbook.params import Settings
@@ -39,35 +45,61 @@ def load(
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
     are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`).
     """
-    tables = [catalog.table[item.database, item.name] for item in mapping.in_scope]
-    ledger = ChunkLedger(target, settings.environment)
+    tables = [cuttable(catalog.table[item.path], item.flow) for item in mapping.in_scope]
+    there = {item.path: item.target_path for item in mapping.in_scope}
+    # Before anything is touched: a salt may be missing.
+    tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
+    if settings.bulk.runner == "beam":
+        _refuse_salts(tokens)
+    choices = mark(mapping, tokens)
+    seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
+    ledger = ChunkLedger(target, settings.environment, seals)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
-    crew = Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    crew: Crew | Fleet = (
+        Fleet(source, target, settings, ledger, driver_of(settings))
+        if settings.bulk.runner == "beam"
+        else Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
+    )
     try:
         deferred, planned = defer_hindrances(source, target, catalog, mapping, owned)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
         for table in tables:
-            name = mysql_path(*table.path)
+            name = mysql_path(*there[table.path])
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
         snapshot = take(source, crew.open_transactions)
-        resumed, why = _resumable(ledger, snapshot)
+        if isinstance(crew, Fleet):
+            snapshot = replace(snapshot, how="where the source stood still for all workers")
+        resumed, why = _resumable(ledger, snapshot, choices)
         if not resumed:
-            ledger.begin(snapshot)
-            _empty(target, tables)
-        converted = {item.path: converted_columns(catalog.table[item.path], item.target) for item in mapping.in_scope}
-        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, converted)
+            ledger.begin(snapshot, choices)
+            _empty(target, there.values())
+        left_out = _left_out(source, mapping)
+        ways = {
+            item.path: Way(
+                item.flow,
+                converted_columns(catalog.table[item.path], item.target),
+                item.target_path,
+                tokens[item.path],
+            )
+            for item in mapping.in_scope
+        }
+        cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, ways)
+        if isinstance(crew, Fleet):
+            cutter.assume(crew.pace)
+            crew.announce(journal)
+            crew.weigh({table.path: table.data_bytes for table in tables})
         throttle = Throttle(settings, source, connect_replica(settings), crew.hold_to, say)
         watch = Watch(source, say)
         with Restoring(target, planned, settings.bulk.workers) as restoring:
-            copied = _copy(crew, cutter, snapshot, source, restoring, (throttle.beat, watch.beat))
+            copied = _copy(crew, cutter, snapshot, source, restoring, (throttle.beat, watch.beat), there)
             crew.close()
             rows_ended = time.monotonic()
         retried(lambda: restoring.restore_all(owned), tries=8)
     finally:
         crew.close()
-    retried(lambda: _raise_counters(target, tables), tries=8)
+    retried(lambda: _raise_counters(target, tables, there), tries=8)
     with target.session() as session:
         ledger.complete(session)
     kept = cutter.kept()
@@ -75,7 +107,7 @@ def load(
         snapshot=snapshot,
         resumed=resumed,
         why=why,
-        tables=tuple(_loaded(table, copied, kept) for table in tables),
+        tables=tuple(_loaded(table, copied, kept, left_out.get(table.path)) for table in tables),
         copied=tuple(copied),
         deferred=deferred,
         not_in_snapshot=tuple(mysql_path(*table.path) for table in tables if table.engine.lower() != "innodb"),
@@ -86,7 +118,18 @@ def load(
         throttled=tuple(throttle.changes),
         losses=tuple(crew.losses),
         history_highest=watch.history_highest,
+        pipeline=crew.ran(copied) if isinstance(crew, Fleet) else None,
     )
+
+
+def _refuse_salts(tokens: ReadOnly[tuple[str, str], Tokens]) -> None:
+    for path, columns in tokens.items():
+        if columns:
+            raise Refused(
+                f"The mapping masks {next(iter(columns))!r} of {'.'.join(path)} with a salt, and bulk.runner is beam.",
+                "Orders for workers on other machines are kept on the target, where no salt belongs.",
+                "Load from one machine (bulk.runner: local), or take the mask out of the mapping.",
+            )
 
 
 def driver_of(settings: Settings) -> Driver | None:
@@ -99,7 +142,7 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
-def _resumable(ledger: ChunkLedger, snapshot: Snapshot) -> tuple[bool, str]:
+def _resumable(ledger: ChunkLedger, snapshot: Snapshot, choices: str) -> tuple[bool, str]:
     known = ledger.state()
     if known is None:
         return False, "first load"
@@ -110,23 +153,37 @@ def _resumable(ledger: ChunkLedger, snapshot: Snapshot) -> tuple[bool, str]:
         return False, "an interrupted load is begun again: without GTIDs nothing proves that the source stood still"
     if before["gtids"] != snapshot.gtids:
         return False, "an interrupted load is begun again: the source has changed since"
+    if before.get("mark", "") != choices:
+        return False, "an interrupted load is begun again: filters, masks or names of the mapping have changed since"
     return True, "an interrupted load goes on: the source has not changed since"
 
 
-def _empty(target: Server, tables: Sequence[Table]) -> None:
+def _empty(target: Server, paths: Iterable[tuple[str, str]]) -> None:
     with target.session() as session:
         session.execute("SET SESSION foreign_key_checks = 0")
-        for table in tables:
-            session.execute(f"TRUNCATE TABLE {mysql_path(*table.path)}")
+        for path in paths:
+            session.execute(f"TRUNCATE TABLE {mysql_path(*path)}")
+
+
+def _left_out(source: Server, mapping: Mapping) -> dict[tuple[str, str], int]:
+    """The rows that filters leave out, by table, as the source stands."""
+    return {
+        item.path: int(
+            source.scalar(f"SELECT COUNT(*) FROM {mysql_path(*item.path)} WHERE NOT IFNULL(({item.flow.where}), 0)")
+        )
+        for item in mapping.in_scope
+        if item.flow.where
+    }
 
 
 def _copy(
-    crew: Crew,
+    crew: Crew | Fleet,
     cutter: Cutter,
     snapshot: Snapshot,
     source: Server,
     restoring: Restoring,
     beats: Sequence[Callable[[], None]],
+    there: dict[tuple[str, str], tuple[str, str]],
 ) -> list[Copied]:
     """Have all chunks copied, and the indexes of each table begun as soon as its last row is there."""
 
@@ -139,7 +196,7 @@ def _copy(
 
     copied: list[Copied] = []
     for table in cutter.loaded_already():
-        restoring.table_loaded(table.path)
+        restoring.table_loaded(there[table.path])
     with Progress("Loading rows", cutter.expected_rows(), "rows") as progress:
 
         def beat() -> None:
@@ -159,14 +216,14 @@ def _copy(
         for item in crew.run(iter(cutter), rejoin, beat):
             copied.append(item)
             if cutter.learn(item):
-                restoring.table_loaded(item.chunk.path)
+                restoring.table_loaded(there[item.chunk.path])
             show()
         progress.total = cutter.expected_rows()
         progress.set(progress.total)
     return copied
 
 
-def _in_hand(crew: Crew, cutter: Cutter) -> str:
+def _in_hand(crew: Crew | Fleet, cutter: Cutter) -> str:
     """The tables that are being loaded, each with how far it is."""
     shares: dict[tuple[str, str], int] = {}
     for member in crew.members:
@@ -184,15 +241,19 @@ def _stands(source: Server, snapshot: Snapshot) -> bool:
     return gtids == snapshot.gtids if snapshot.gtids else (file, place) == (snapshot.file, snapshot.position)
 
 
-def _raise_counters(target: Server, tables: Sequence[Table]) -> None:
+def _raise_counters(target: Server, tables: Sequence[Table], there: dict[tuple[str, str], tuple[str, str]]) -> None:
     """TRUNCATE resets AUTO_INCREMENT, and a counter may stand above the largest row: set it to the source's."""
     with target.session() as session:
         for table in tables:
             if table.auto_increment is not None and any(column.auto_increment for column in table.columns):
-                session.execute(f"ALTER TABLE {mysql_path(*table.path)} AUTO_INCREMENT = {int(table.auto_increment)}")
+                session.execute(
+                    f"ALTER TABLE {mysql_path(*there[table.path])} AUTO_INCREMENT = {int(table.auto_increment)}"
+                )
 
 
-def _loaded(table: Table, copied: Sequence[Copied], kept: dict[tuple[str, str], int]) -> LoadedTable:
+def _loaded(
+    table: Table, copied: Sequence[Copied], kept: dict[tuple[str, str], int], left_out: int | None
+) -> LoadedTable:
     own = [item for item in copied if item.chunk.path == table.path]
     return LoadedTable(
         database=table.database,
@@ -202,4 +263,5 @@ def _loaded(table: Table, copied: Sequence[Copied], kept: dict[tuple[str, str], 
         bytes=sum(item.bytes for item in own),
         chunks=len(own),
         seconds=sum(item.ended - item.started for item in own),
+        left_out=left_out,
     )

@@ -10,16 +10,18 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbook.bulk.masking import Token, masked
 from workbook.bulk.wire import Row, Wire, WireError
 from workbook.errors import TerminalError
 
 _PIPE_BYTES = 1 << 20  # the most that Linux gives without privilege: fewer switches between reader and writer
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which fcntl names from Python 3.10 on Linux alone
 _TELL_SECONDS = 0.5
+_GATHERED_BYTES, _GATHERED_ROWS = 1 << 18, 1000
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Job:
     """What moves one chunk: the SELECT, the LOAD DATA with a %s for the pipe's name, and the chunk ledger's statements.
 
     `noted` is the ledger's UPDATE, before and after the values that are set; `known` asks whether the chunk is loaded
-    already. `free_text` and `choices` (ENUM) are places of columns that need a look; `batch` is rows read at a time.
+    already. `free_text` and `choices` (ENUM) are places of columns that need a look; `batch` is rows read at a time;
+    `masks` are places of columns whose values become tokens on the way.
     """
 
     label: str
@@ -39,6 +42,7 @@ class Job:
     noted: tuple[str, str] | None = None
     known: str | None = None
     notes: bool = True
+    masks: tuple[tuple[int, Token], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def move(
     failed. Nothing of the chunk is then on the target, and the source's transaction still stands unless it was lost.
     """
     started = time.time()
-    feed = Feed(job, source, valve or Valve(), tell)
+    feed = Feed(job, masked(source, job.masks), valve or Valve(), tell)
     with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
         pipe = os.path.join(folder, "rows")
         os.mkfifo(pipe, 0o600)
@@ -161,7 +165,8 @@ class Feed:
                 with contextlib.suppress(OSError):
                     fcntl.fcntl(output.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
                 told = time.monotonic()
-                for rows in self._connection.stream(self._job.select, self._job.batch):
+                rows_read = self._connection.stream(self._job.select, self._job.batch)
+                for rows in gathered(rows_read) if self._job.batch == 1 else rows_read:
                     # Where nobody reads any more, the rest is read and dropped: the snapshot lives in this connection.
                     if not self.given_up:
                         self._write(output, rows)
@@ -192,23 +197,37 @@ class Feed:
             raise self._failure
 
 
+def gathered(stream: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Rows that are read one by one, because any may be large, as lists of about `_GATHERED_BYTES`."""
+    held: list[Row] = []
+    size = 0
+    for rows in stream:
+        held += rows
+        size += sum([len(value) for row in rows for value in row if value is not None])
+        if size > _GATHERED_BYTES or len(held) >= _GATHERED_ROWS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
 def lines(rows: Sequence[Row], free_text: Sequence[int]) -> bytes:
     """The rows as LOAD DATA takes them: tabs between, a newline behind each, \\N for NULL, backslash before what is special.
 
     Looking at every value costs more than all the rest, so a batch is joined first: where it then holds just the tabs
     and newlines of its own and no backslash, nothing in it needed one.
     """
-    nulls = 0
-    try:
-        text = b"\n".join([b"\t".join(row) for row in rows])  # type: ignore[arg-type]
-    except TypeError:  # there is a NULL
-        joined = []
-        for row in rows:
-            if None in row:
-                nulls += row.count(None)
-                row = tuple([b"\\N" if value is None else value for value in row])
+    joined, nulls = [], 0
+    for row in rows:
+        try:
             joined.append(b"\t".join(row))  # type: ignore[arg-type]
-        text = b"\n".join(joined)
+        except TypeError:  # there is a NULL; to ask each value first would cost more than all the rest
+            values = list(row)
+            for place in [place for place, value in enumerate(row) if value is None]:
+                values[place] = b"\\N"
+                nulls += 1
+            joined.append(b"\t".join(values))  # type: ignore[arg-type]
+    text = b"\n".join(joined)
     special = free_text and not (
         text.count(b"\\") == nulls
         and text.count(b"\n") == len(rows) - 1

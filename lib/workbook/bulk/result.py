@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
+from workbook.beam.ran import Ran
 from workbook.bulk import plots
 from workbook.bulk.crew import Copied
 from workbook.bulk.defer import Built
@@ -15,7 +16,8 @@ from workbook.bulk.throttle import Change
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """A table as it was loaded; `resumed_rows` were on the target already, from a load that was interrupted."""
+    """A table as it was loaded; `resumed_rows` were on the target already, from a load that was interrupted; `left_out`
+    are rows that the mapping's filter keeps on the source (None: no filter)."""
 
     database: str
     table: str
@@ -24,6 +26,7 @@ class LoadedTable:
     bytes: int
     chunks: int
     seconds: float
+    left_out: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class BulkResult:
     throttled: tuple[Change, ...] = ()
     losses: tuple[str, ...] = ()
     history_highest: int | None = None
+    pipeline: Ran | None = None
 
     @property
     def verdict(self) -> str:
@@ -75,6 +79,7 @@ class BulkResult:
             "throttled": [asdict(change) for change in self.throttled],
             "losses": list(self.losses),
             "history_highest": self.history_highest,
+            "pipeline": self.pipeline and self.pipeline.asdict(),
         }
 
     def _repr_html_(self) -> str:
@@ -93,13 +98,19 @@ class BulkResult:
             ),
             faces.table(
                 [
-                    {**asdict(table), "size": faces.human_bytes(table.bytes), "seconds": round(table.seconds, 2)}
+                    {
+                        **asdict(table),
+                        "left_out": "" if table.left_out is None else table.left_out,
+                        "size": faces.human_bytes(table.bytes),
+                        "seconds": round(table.seconds, 2),
+                    }
                     for table in sorted(self.tables, key=lambda table: -table.rows)
                 ],
                 {
                     "database": "Database",
                     "table": "Table",
                     "rows": "Rows loaded",
+                    **({"left_out": "Left out by filter"} if any(t.left_out is not None for t in self.tables) else {}),
                     "resumed_rows": "Rows kept from before",
                     "chunks": "Chunks",
                     "size": "Sent",
@@ -117,6 +128,7 @@ class BulkResult:
             )
             if self.throttled
             else faces.Html(""),
+            self.pipeline._repr_html_() if self.pipeline else faces.Html(""),
             faces.table([{"loss": loss} for loss in self.losses], {"loss": "Lost on the way, and made good"})
             if self.losses
             else faces.Html(""),

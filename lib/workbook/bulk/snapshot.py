@@ -5,10 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbook.errors import Refused
+from workbook.errors import Refused, WorkbookError
 from workbook.servers import Server, Session
 
 _NO_LOCK = (1044, 1045, 1142, 1227)
+_LOCK_TIMED_OUT = 1205
+# While the lock is waited for, all writers wait behind it: a short wait, a few times.
+_LOCK_SECONDS, _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 3, 3, 5.0
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,13 @@ def take(source: Server, open_transactions: Callable[[], None], tries: int = 20)
     """Have every worker open its transaction while nothing changes, and note the position.
 
     `open_transactions` returns when all have run START TRANSACTION WITH CONSISTENT SNAPSHOT. With the RELOAD privilege
-    a global read lock of some milliseconds holds the writers; without it, the position is read before and after and
-    the transactions are opened again while it moves (`tries` times at most, then Refused).
+    a global read lock of some milliseconds holds the writers. Without it, and where statements that run long keep it
+    away, the position is read before and after and the transactions are opened again while it moves (`tries` times at
+    most, then Refused).
     """
     with source.session() as session:
-        try:
-            session.execute("SET SESSION lock_wait_timeout = 30")
-            session.execute("FLUSH TABLES WITH READ LOCK")
-        except Exception as error:
-            if not _lacks_privilege(error):
-                raise
-        else:
+        unlocked = _locked(session)
+        if not unlocked:
             try:
                 open_transactions()
                 return _noted(session, "under a global read lock", position(session))
@@ -56,13 +55,32 @@ def take(source: Server, open_transactions: Callable[[], None], tries: int = 20)
                 )
             open_transactions()
             if before == position(session):
-                return _noted(session, f"without a lock, at attempt {attempt + 1}", before)
+                return _noted(session, f"without a lock ({unlocked}), at attempt {attempt + 1}", before)
             time.sleep(0.05)
     raise Refused(
-        f"The source {source.host}:{source.port} changed during each of {tries} attempts to take a consistent picture.",
+        f"The source {source.host}:{source.port} changed during each of {tries} attempts to take a consistent picture"
+        f" without a lock ({unlocked}).",
         "Tables read at different moments would not fit together.",
-        f"Grant RELOAD to {source.user!r}, so that the writers can be held for a moment, or load at a quieter time.",
+        f"Grant RELOAD to {source.user!r}, so that the writers can be held for a moment, or load at a quieter time, when"
+        " no statement runs long.",
     )
+
+
+def _locked(session: Session) -> str:
+    """Take the global read lock; why it could not be had, or nothing where it is held."""
+    session.execute(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
+    for attempt in range(_LOCK_TRIES):
+        if attempt:
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        try:
+            session.execute("FLUSH TABLES WITH READ LOCK")
+            return ""
+        except WorkbookError as error:
+            if error.code in _NO_LOCK:
+                return "the privilege RELOAD is missing"
+            if error.code != _LOCK_TIMED_OUT:
+                raise
+    return f"a statement that runs longer than {_LOCK_SECONDS} s kept the lock away, {_LOCK_TRIES} times"
 
 
 def position(session: Session) -> tuple[str | None, int | None, str]:
@@ -81,7 +99,3 @@ def position(session: Session) -> tuple[str | None, int | None, str]:
 def _noted(session: Session, how: str, at: tuple[str | None, int | None, str]) -> Snapshot:
     file, place, gtids = at
     return Snapshot(file, place, gtids, str(session.scalar("SELECT UTC_TIMESTAMP(6)")), how)
-
-
-def _lacks_privilege(error: BaseException) -> bool:
-    return any(f"({code})" in str(error) for code in _NO_LOCK)

@@ -8,7 +8,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused, UsageError
-from workbook.mapping import cleaning
+from workbook.mapping import cleaning, flow_nodes
 from workbook.mapping.nodes import Reader, parse
 from workbook.mapping.objects import (
     HOPS,
@@ -81,17 +81,47 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
             "Write `version: 1` if the file was written for it.",
         )
     target = target_rules(reader, content, "the mapping", UNCHANGED)
-    builder = _Builder(reader, catalog, emulated, default_names(catalog), target)
+    databases = flow_nodes.databases(reader, content, catalog)
+    builder = _Builder(reader, catalog, emulated, default_names(catalog), target, databases)
     segments = reader.mapping(content, "segments", "the mapping")
     made = [builder.segment(segments, name) for name in segments]
     builder.refuse_clashes(segments)
+    flow_nodes.refuse_clashes(
+        reader,
+        segments,
+        catalog,
+        [table for segment in made if segment.scope == "in" for table in segment.tables],
+        builder.tables,
+    )
     return Mapping(
         segments=tuple(sorted(made, key=lambda segment: (segment.priority, segment.name))),
         tables=builder.tables,
         unlisted=tuple(builder.unlisted),
         vanished=tuple(builder.vanished),
         target=target,
+        databases=tuple(databases.items()),
+        hosts=_hosts(reader, content),
     )
+
+
+def _hosts(reader: Reader, content: CommentedMap) -> dict[str, str]:
+    """The hosts that accounts get in the place of others."""
+    node = reader.mapping(content, "accounts", "the mapping")
+    reader.known_keys(node, "accounts", "accounts of the mapping")
+    hosts = reader.mapping(node, "hosts", "accounts of the mapping")
+    found = {}
+    for old in hosts:
+        chosen = reader.text(hosts, old, "hosts of accounts")
+        if chosen is None:
+            reader.fail(
+                hosts,
+                old,
+                f"hosts of accounts names no host for {old!r}",
+                "Nothing would mean everywhere.",
+                'Write the addresses that its accounts come from, as "10.0.0.%".',
+            )
+        found[old.lower()] = chosen.lower()
+    return found
 
 
 @dataclass
@@ -103,6 +133,7 @@ class _Builder:
     emulated: bool
     names: dict[tuple[str, str], str]
     target: TargetRules
+    databases: dict[str, str]
 
     def __post_init__(self) -> None:
         self.tables: dict[tuple[str, str], TableMap] = {}
@@ -161,7 +192,9 @@ class _Builder:
         reader.known_keys(node, "table", where)
         warehouse = reader.mapping(node, "warehouse", where)
         reader.known_keys(warehouse, "warehouse", f"warehouse of {where}")
-        columns = self.columns(node, table, where, in_scope=self._scopes[segment] == "in")
+        target = target_rules(reader, node, where, self.target, "table target")
+        flow = flow_nodes.flow(reader, node, table, where, self.databases, target)
+        columns = self.columns(node, table, where, self._scopes[segment] == "in", flow.excluded)
         dedupe = reader.mapping(node, "dedupe", where)
         reader.known_keys(dedupe, "dedupe", f"dedupe of {where}")
         made = TableMap(
@@ -175,13 +208,16 @@ class _Builder:
             cluster_by=reader.texts(warehouse, "cluster_by", where),
             dedupe=self.dedupe(node, dedupe, where) if node.get("dedupe") is not None else None,
             reject=self.rejects(node, where),
-            target=target_rules(reader, node, where, self.target),
+            target=target,
+            flow=flow,
         )
         if columns:
             self.check_columns(made, warehouse, dedupe, where)
         return made
 
-    def columns(self, node: CommentedMap, table: Table, where: str, in_scope: bool) -> tuple[ColumnMap, ...]:
+    def columns(
+        self, node: CommentedMap, table: Table, where: str, in_scope: bool, excluded: tuple[str, ...]
+    ) -> tuple[ColumnMap, ...]:
         nodes = self.reader.mapping(node, "columns", where)
         listed = self.reader.texts(node, "by_default", where)
         for name in (*listed, *nodes):
@@ -191,6 +227,8 @@ class _Builder:
         made: list[ColumnMap] = []
         for column in table.columns:
             place = f"column {column.name!r} of {where}"
+            if column.name in excluded:
+                continue
             if listed and column.name not in listed and column.name not in nodes:
                 self.unlisted.append((*table.path, column.name))
             inner = self.reader.mapping(nodes, column.name, place)
@@ -297,7 +335,7 @@ class _Builder:
                         node,
                         key,
                         f"{key} of {where} names the column {name!r}" + (f" (did you mean {near[0]}?)" if near else ""),
-                        "The table has no such column on the source; names are the source's, also here.",
+                        "The table has no such column on the source, or excludes it; names are the source's, also here.",
                         "Name one of its columns.",
                     )
                 if not fits(table.column[name]):

@@ -28,6 +28,7 @@ KINDS = {
     "new column": ("came to the source after the mapping was written; it travels by default", False),
     "vanished": ("in the mapping and not on the source", False),
     "out of scope": ("does not move with this mapping", False),
+    "on the way": ("left out, renamed or masked on the way to the target, as the mapping says", False),
     "lossy": ("something is lost, and the segment's requirements accept it", False),
 }
 _RULE = {rule.name: rule for rule in RULES}
@@ -189,6 +190,9 @@ def gaps(mapping: Mapping, catalog: Catalog, profile: ReadOnly[str, Any] | None)
     for mapped in mapping.in_scope:
         table = catalog.table[mapped.path]
         accepted = mapping.requirements_of(mapped.path).losses
+        if mapped.flow.said:
+            detail = "; ".join(mapped.flow.said)
+            found.append(Gap("on the way", mapped.segment, _name(mapped.path), "", "", detail))
         advised += suggestions(table, mapped, figures)
         for column in mapped.columns:
             rule = _RULE[column.rule]

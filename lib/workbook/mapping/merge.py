@@ -29,7 +29,12 @@ change the form of a value alone, or none), and the least share of equal rows.
 Columns under `by_default` keep their name and take the first type rule that matches; under `columns` stand the others,
 with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`.
 What Cloud SQL need not change but may is said under `target`, above the segments for all tables or within a table:
-target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}."""
+target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}.
+On the way to the target a table may leave rows behind (`where: condition`) and have another name (target: {name: new}); a
+column may stay behind (`exclude: true`), have another name (`target: new`) or be masked, with the salt by reference:
+mask: {kind: sha256, salt: env:NAME}. All other names here are the source's; params/README.md says what follows.
+Cloud SQL looks up no host names; what accounts from named hosts get instead is said above the segments:
+accounts: {hosts: {app.internal: "10.0.0.%"}}."""
 
 
 def merge(current: str | Path | None, catalog: Catalog, profile: ReadOnly[str, Any] | None, emulated: bool) -> str:

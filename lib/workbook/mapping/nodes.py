@@ -11,13 +11,16 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from workbook.errors import UsageError
 
 KEYS = {
-    "file": ("version", "target", "segments"),
+    "file": ("version", "target", "accounts", "segments"),
+    "accounts": ("hosts",),
     "segment": ("priority", "scope", "requires", "tables"),
     "requires": ("hops", "losses", "similarity"),
-    "target": ("to_utf8mb4", "collations", "keyless", "settings"),
-    "table": ("warehouse", "target", "columns", "by_default", "dedupe", "reject"),
+    "target": ("to_utf8mb4", "collations", "keyless", "databases", "settings"),
+    "table target": ("to_utf8mb4", "collations", "keyless", "name"),
+    "table": ("warehouse", "target", "where", "columns", "by_default", "dedupe", "reject"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by"),
-    "column": ("name", "rule", "clean"),
+    "column": ("name", "rule", "clean", "target", "exclude", "mask"),
+    "mask": ("kind", "salt", "length", "value"),
     "dedupe": ("by", "keep", "order_by"),
     "reject": ("name", "where"),
 }

@@ -1,11 +1,12 @@
 """The frozen objects of a mapping: segments with their requirements, and where each table and column goes."""
 
 from collections.abc import Mapping as ReadOnly
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from workbook import faces
+from workbook.mapping.flow import DIRECT, Flow
 from workbook.mapping.target import UNCHANGED, TargetRules, plain
 
 HOPS = ("source-target", "target-warehouse", "source-warehouse")
@@ -65,7 +66,8 @@ class Reject:
 class TableMap:
     """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`.
 
-    `target` says what is changed on the target by choice.
+    `target` says what is changed on the target by choice, `flow` what becomes of rows and columns on the way there:
+    columns that it excludes are not among `columns`.
     """
 
     database: str
@@ -79,11 +81,32 @@ class TableMap:
     dedupe: Dedupe | None = None
     reject: tuple[Reject, ...] = ()
     target: TargetRules = UNCHANGED
+    flow: Flow = DIRECT
 
     @property
     def path(self) -> tuple[str, str]:
         """Database and name on the source."""
         return self.database, self.name
+
+    @property
+    def target_path(self) -> tuple[str, str]:
+        """Database and name on the target."""
+        return self.flow.database or self.database, self.flow.table or self.name
+
+    def on_target(self) -> "TableMap":
+        """The same for who reads from the target: all names are the target's, and nothing is left to do on the way."""
+        renamed, dedupe = self.flow.column, self.dedupe
+        return replace(
+            self,
+            database=self.target_path[0],
+            name=self.target_path[1],
+            columns=tuple(replace(column, name=renamed(column.name)) for column in self.columns),
+            partition_by=self.partition_by and renamed(self.partition_by),
+            cluster_by=tuple(map(renamed, self.cluster_by)),
+            dedupe=dedupe
+            and replace(dedupe, by=tuple(map(renamed, dedupe.by)), order_by=tuple(map(renamed, dedupe.order_by))),
+            flow=DIRECT,
+        )
 
     @property
     def rejected_name(self) -> str:
@@ -113,7 +136,8 @@ class Mapping:
 
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
     tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
-    the target by choice where a table says nothing of its own; databases take it for their default.
+    the target by choice where a table says nothing of its own; databases take it for their default. `databases` are
+    those that have another name on the target, `hosts` what accounts of the source get in the place of their host.
     """
 
     segments: tuple[Segment, ...]
@@ -121,6 +145,20 @@ class Mapping:
     unlisted: tuple[tuple[str, str, str], ...] = ()
     vanished: tuple[tuple[str, ...], ...] = ()
     target: TargetRules = UNCHANGED
+    databases: tuple[tuple[str, str], ...] = ()
+    hosts: ReadOnly[str, str] = field(default_factory=dict)
+
+    def target_database(self, name: str) -> str:
+        """The name of a database on the target."""
+        return dict(self.databases).get(name, name)
+
+    def on_target(self) -> "Mapping":
+        """The same for who reads from the target: all names are the target's."""
+        tables = {path: table.on_target() for path, table in self.tables.items()}
+        segments = tuple(
+            replace(segment, tables=tuple(tables[path].path for path in segment.tables)) for segment in self.segments
+        )
+        return replace(self, segments=segments, tables={table.path: table for table in tables.values()}, databases=())
 
     @cached_property
     def in_scope(self) -> tuple[TableMap, ...]:
@@ -143,6 +181,7 @@ class Mapping:
         """Plain values, for JSON."""
         return {
             "target": plain(self.target),
+            "hosts": dict(self.hosts),
             "segments": [
                 {
                     "name": segment.name,
@@ -168,6 +207,9 @@ class Mapping:
                 ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
             ),
             faces.text(f"On the target, by choice: {'; '.join(self.target.said)}.") if self.target.said else None,
+            faces.text(f"Accounts from {', '.join(f'{old} come from {new}' for old, new in self.hosts.items())}.")
+            if self.hosts
+            else None,
             faces.table(
                 [
                     {
@@ -202,7 +244,7 @@ class Mapping:
                             "warehouse": "In the warehouse",
                             "partition": "Partitioned by",
                             "cluster": "Clustered by",
-                            "target": "Changed on the target",
+                            "target": "Changed on the way or on the target",
                             "clean": "Cleaning",
                         },
                     ),
@@ -226,6 +268,7 @@ def _plain(table: TableMap) -> dict[str, Any]:
         "partition_unit": table.partition_unit if table.partition_by else None,
         "cluster_by": list(table.cluster_by),
         "target": plain(table.target),
+        "flow": table.flow.asdict() if table.flow != DIRECT else None,
         "dedupe": table.dedupe and asdict(table.dedupe),
         "reject": [{"name": reject.name, "where": reject.where} for reject in table.reject],
         "columns": [
@@ -254,6 +297,6 @@ def _shown(table: TableMap) -> dict[str, object]:
         "warehouse": table.warehouse_name,
         "partition": f"{table.partition_by}, a {table.partition_unit} each" if table.partition_by else "",
         "cluster": table.cluster_by,
-        "target": "; ".join(table.target.said),
+        "target": "; ".join((*table.target.said, *table.flow.said)),
         "clean": "; ".join(cleaned),
     }

@@ -62,10 +62,12 @@ class TargetRules:
 UNCHANGED = TargetRules()
 
 
-def target_rules(reader: Reader, parent: CommentedMap, where: str, default: TargetRules) -> TargetRules:
+def target_rules(
+    reader: Reader, parent: CommentedMap, where: str, default: TargetRules, kind: str = "target"
+) -> TargetRules:
     """The rules under `target` of a node; keys that are not there are those of `default`."""
     node = reader.mapping(parent, "target", where)
-    reader.known_keys(node, "target", f"target of {where}")
+    reader.known_keys(node, kind, f"target of {where}")
     charsets, collations = default.to_utf8mb4, default.collations
     if "to_utf8mb4" in node:
         charsets = reader.texts(node, "to_utf8mb4", where, CONVERTIBLE)

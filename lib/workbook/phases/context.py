@@ -68,7 +68,8 @@ class Phase:
     def target_catalog(self) -> Catalog:
         """What the target holds now, in the databases of the params that are there."""
         there = {row["name"] for row in self.target.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
-        return read_catalog(self.target, [name for name in self.settings.source.databases if name in there])
+        names = map(self.mapping.target_database, self.settings.source.databases)
+        return read_catalog(self.target, [name for name in names if name in there])
 
     @cached_property
     def mapping(self) -> Mapping:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.bulk.chunks import Chunk
-from workbook.bulk.copy import job, load
+from workbook.bulk.copy import Way, job
 from workbook.bulk.crew import address
 from workbook.bulk.ledger import SCHEMA
 from workbook.bulk.pump import move
@@ -186,8 +186,7 @@ def _read_into(item: Repair, new: str, ends: Ends) -> None:
     table, mapped = ends.catalog.table[item.path], ends.mapping.tables[item.path]
     whole = Chunk(*item.path, 1, (), None, None)
     carried = replace(
-        job(table, whole, converted=converted_columns(table, mapped.target)),
-        load=load(replace(table, database=SCHEMA, name=new)),
+        job(table, whole, way=Way(converted=converted_columns(table, mapped.target), target=(SCHEMA, new))),
         label=f"the repair of {mysql_path(*item.path)}",
     )
     with _wires(ends) as (read, write):

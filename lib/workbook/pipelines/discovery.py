@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbook import faces
+from workbook.accounts.hosts import host_matches
 from workbook.catalog import Catalog
 from workbook.errors import WorkbookError
 from workbook.pipelines.register import Ignored, Pipeline, Register
-from workbook.pipelines.traffic import WRITING, Connected, Traffic, host_matches, read_traffic
+from workbook.pipelines.traffic import WRITING, Connected, Traffic, read_traffic
 from workbook.servers import Server
 
 _SYSTEM = ("mysql.session", "mysql.sys", "mysql.infoschema", "mariadb.sys", "event_scheduler")

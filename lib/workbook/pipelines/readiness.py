@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.accounts import Accounts
-from workbook.accounts.expected import host_never_matches
+from workbook.accounts.able import EVERY_COLUMN, Able, Place, at_login, columns_of
+from workbook.accounts.hosts import host_never_matches
+from workbook.accounts.objects import AccountKey
+from workbook.accounts.read import read_with_roles
 from workbook.catalog import Catalog
 from workbook.errors import Refused
 from workbook.mapping import Mapping as DataMapping
 from workbook.pipelines.discovery import Discovery, discover
 from workbook.pipelines.order import Order, order_of
-from workbook.pipelines.privileges import held_by, lost, read_with_roles
 from workbook.pipelines.register import Address, Pipeline, Register
 from workbook.pipelines.settings import Rendered, render
 from workbook.pipelines.standing import Standing
@@ -73,7 +75,6 @@ class Inspection:
     statements: tuple[Sent, ...] = field(repr=False)
     source_accounts: Accounts = field(repr=False)
     target_accounts: Accounts = field(repr=False)
-    every_role: tuple[bool, bool]  # whether a login activates all roles, on the source and on the target
 
     def judge(self, pipeline: Pipeline) -> Readiness:
         """All checks of one pipeline but its place in the order."""
@@ -102,8 +103,9 @@ class Inspection:
         return of_pipeline(pipeline, self.statements, self.traffic.statements_of_account(pipeline), tables)
 
     def _account(self, pipeline: Pipeline) -> Check:
-        key, name = pipeline.key, f"{pipeline.key[0]}@{pipeline.key[1]}"
-        there, here = self.target_accounts.by_key.get(key), self.source_accounts.by_key.get(key)
+        key = self._on_target(pipeline)
+        name = f"{key[0]}@{key[1]}"
+        there, here = self.target_accounts.by_key.get(key), self.source_accounts.by_key.get(pipeline.key)
         if there is None:
             near = sorted(host for user, host in self.target_accounts.names if user == key[0])
             more = f"; of that user there is {', '.join(near)}" if near else ""
@@ -120,29 +122,35 @@ class Inspection:
         return Check("account", "failed" if problems else "ok", "; ".join(problems) or f"{name} can log in")
 
     def _privileges(self, pipeline: Pipeline, statements: Sequence[Sent]) -> Check:
-        key = pipeline.key
-        if key not in self.source_accounts.by_key or key not in self.target_accounts.by_key:
+        account = self.source_accounts.by_key.get(pipeline.key)
+        there = self.target_accounts.by_key.get(self._on_target(pipeline))
+        if account is None or there is None:
             return Check("privileges", "incomparable", "the account is not on both sides")
         needs = {need for sent in statements for need in sent.needs or ()}
         needs |= self._needs_of_objects(pipeline)
-        before = held_by(self.source_accounts, key, self.every_role[0])
-        after = held_by(self.target_accounts, key, self.every_role[1])
-        missing = lost(needs, before, after)
+        databases = {need.database for need in needs}
+        before = at_login(account, self.source_accounts, databases)
+        after = at_login(there, self.target_accounts, databases)
+        missing = sorted(need for need in needs if _fewer(need, before, after))
         if missing:
             words = [f"{need.privilege} on {need.database}.{need.name}" for need in missing]
             more = f" and {len(words) - 6} more" if len(words) > 6 else ""
             return Check(
                 "privileges", "failed", f"held on the source, missing on the target: {', '.join(words[:6])}{more}"
             )
-        held = [need for need in needs if before.columns(need)]
+        held = [need for need in needs if _columns(before.certain, need)]
         if not held:
             return Check(
                 "privileges", "failed", "it holds nothing on the objects of its segments: is it the right account?"
             )
-        given = {grant.privilege for grant in before.grants if grant.level == "global"}
-        gone = sorted(given - {grant.privilege for grant in after.grants if grant.level == "global"})
+        gone = sorted(before.certain.get((), frozenset()) - after.certain.get((), frozenset()))
         more = f"; not given on the target: {', '.join(gone)}" if gone else ""
         return Check("privileges", "ok", f"{len(held):,} privileges on objects are there{more}")
+
+    def _on_target(self, pipeline: Pipeline) -> AccountKey:
+        """The pipeline's account on the target, where the mapping may have chosen another host for it."""
+        user, host = pipeline.key
+        return user, self.mapping.hosts.get(host.lower(), host)
 
     def _needs_of_objects(self, pipeline: Pipeline) -> set[Need]:
         wanted = {segment: {"SELECT"} for segment in pipeline.reads_in}
@@ -317,9 +325,6 @@ def inspect(source: Server, target: Server, catalog: Catalog, mapping: DataMappi
             "Register the pipelines all the same (notebook 10 shows who works with the source), and move them by hand.",
         )
     keys = {pipeline.key for pipeline in register.pipelines}
-    # MySQL 5.7 has neither roles nor this variable.
-    setting = "SHOW GLOBAL VARIABLES WHERE Variable_name = 'activate_all_roles_on_login' AND Value = 'ON'"
-    every_role = [bool(server.rows(setting)) for server in (source, target)]
     return Inspection(
         source,
         target,
@@ -328,9 +333,22 @@ def inspect(source: Server, target: Server, catalog: Catalog, mapping: DataMappi
         read_traffic(source),
         read_statements(source, catalog),
         read_with_roles(source, keys),
-        read_with_roles(target, keys),
-        (every_role[0], every_role[1]),
+        read_with_roles(target, {(user, mapping.hosts.get(host.lower(), host)) for user, host in keys}),
     )
+
+
+def _fewer(need: Need, source: Able, target: Able) -> bool:
+    """Whether the account may meet a need on the source, for certain or perhaps, and on the target not or on fewer columns."""
+    for before, after in ((source.certain, target.certain), (source.perhaps, target.perhaps)):
+        had, has = _columns(before, need), _columns(after, need)
+        if had and has != EVERY_COLUMN and (had == EVERY_COLUMN or had - has):
+            return True
+    return False
+
+
+def _columns(held: Mapping[Place, frozenset[str]], need: Need) -> frozenset[str]:
+    levels = ("procedure", "function") if need.routine else ("table",)
+    return frozenset().union(*(columns_of(held, need.privilege, (level, need.database, need.name)) for level in levels))
 
 
 def address_of(register: Register, side: str, server: Server) -> Address:

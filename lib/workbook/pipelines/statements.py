@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import sqlglot
 from sqlglot import exp
 
+from workbook.accounts.hosts import host_matches
 from workbook.catalog import Catalog
 from workbook.pipelines.register import Pipeline
-from workbook.pipelines.traffic import READING, host_matches
+from workbook.pipelines.traffic import READING
 from workbook.schema.tokens import code_of, tokens_of
 from workbook.servers import Server
 

@@ -1,13 +1,12 @@
 """Who is connected to a server and what each account has run there, from performance_schema."""
 
-import ipaddress
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workbook.accounts.hosts import host_matches
 from workbook.errors import TerminalError
 from workbook.pipelines.register import Pipeline
-from workbook.schema.privileges import pattern_matches
 from workbook.servers import Server, Session
 
 # Statement events of performance_schema that change rows, or may: CALL runs whatever its procedure does.
@@ -67,21 +66,6 @@ class Traffic:
             if seen == user and host_matches(pattern, host):
                 found.update(counts)
         return found
-
-
-def host_matches(pattern: str, host: str) -> bool:
-    """Whether an account's host part means a client that comes from `host`."""
-    if pattern in ("", "%") or pattern.lower() == host.lower():
-        return True
-    if {pattern, host} <= {"localhost", "127.0.0.1", "::1"}:
-        return True
-    address, slash, mask = pattern.partition("/")
-    if slash:
-        try:
-            return ipaddress.ip_address(host) in ipaddress.ip_network(f"{address}/{mask}", strict=False)
-        except ValueError:
-            return False
-    return pattern_matches(pattern.lower(), host.lower())
 
 
 def read_traffic(server: Server) -> Traffic:

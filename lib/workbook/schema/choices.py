@@ -213,7 +213,8 @@ def _part_bytes(wide: Table, part: IndexPart) -> int:
 def _bytes(column: Column) -> int:
     if column.data_type in _FIXED_BYTES:
         return _FIXED_BYTES[column.data_type]
-    return column.octets if column.octets is not None and column.data_type not in _OCTETS else 0
+    outside = column.data_type in _OCTETS or column.data_type.endswith("blob")
+    return column.octets if column.octets is not None and not outside else 0
 
 
 def _prefixes(wide: Table, index: Index, sizes: Sequence[int], moved: set[str]) -> dict[str, int] | None:

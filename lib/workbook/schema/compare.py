@@ -44,7 +44,9 @@ def compare(source: Definitions, target: Definitions) -> tuple[ObjectDifference,
     Columns are named only where they differ. What the target holds beyond the scope is not looked at; what it adds to
     a table in scope is a difference.
     """
-    left = [ObjectDifference(item.kind, item.name, "tolerated", f"left out: {item.why}") for item in source.left]
+    left = [
+        ObjectDifference(item.kind, item.name, "tolerated", f"left out: {item.why}", item.by) for item in source.left
+    ]
     return (*_databases(source, target), *_tables(source, target), *_code(source, target), *left)
 
 
@@ -217,7 +219,8 @@ def _code(source: Definitions, target: Definitions) -> Iterable[ObjectDifference
         why = left_out.get(name) if code.kind == "view" else never_made(code, target)
         if found is None:
             detail = f"left out: {why}" if why else "is missing on the target"
-            yield ObjectDifference(code.kind, name, "tolerated" if why else "different", detail)
+            by = MAPPING if code.held else ""
+            yield ObjectDifference(code.kind, name, "tolerated" if why else "different", detail, by)
             continue
         differences, rules = _code_differences(code, found, target.account)
         if code.kind == "trigger" and _fires_otherwise(code, source, triggers_there):

@@ -56,6 +56,7 @@ class Code:
     broken: str | None = None
     refused: str | None = None  # why MySQL could not take it as it stands
     loose: bool = False  # printed by MariaDB, which sets other brackets than MySQL
+    held: str | None = None  # why the mapping's renames and exclusions hold it back
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -75,7 +76,8 @@ class Definitions:
     `tables` holds SHOW CREATE TABLE by path; `members` the true ENUM and SET members of columns whose members the
     server prints with question marks, by (database, table, column); `account` is the login as the server knows it;
     `zones` are the time zones it knows of those that were asked for, `collations` all that it knows. `choices` are
-    those of the mapping by table, and `default` is the one for databases. Of a MariaDB server all is in MySQL's
+    those of the mapping by table, and `default` is the one for databases; `carried` says in words what else the mapping
+    changed, and then all names are the target's. Of a MariaDB server all is in MySQL's
     language; `changes` and `left` say what became otherwise or stays behind.
     """
 
@@ -98,6 +100,7 @@ class Definitions:
     collations: frozenset[str] = frozenset()
     choices: Mapping[TablePath, TargetRules] = field(default_factory=dict, repr=False)
     default: TargetRules = UNCHANGED
+    carried: Mapping[TablePath, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def split(self) -> Mapping[TablePath, TableDefinition]:

@@ -13,7 +13,7 @@ def ordered_views(source: Definitions) -> tuple[list[Code], list[Left]]:
     # Some servers do not say what kind of thing a view uses; every known view of that name counts.
     known_views = {(item.database, item.name) for item in waiting.values()}
     everything = {table.path for table in source.catalog.tables} | {view.path for view in source.catalog.views}
-    functions = {(item.database, item.name) for item in source.code if item.kind == "function"}
+    functions = {(item.database, item.name) for item in source.code if item.kind == "function" and not item.held}
     ready: list[Code] = []
     left: list[Left] = []
     gone: dict[tuple[str, str], str] = {}
@@ -24,6 +24,9 @@ def ordered_views(source: Definitions) -> tuple[list[Code], list[Left]]:
         del waiting[code.key]
 
     for code in list(waiting.values()):
+        if code.held:
+            leave(code, f"held back: {code.held}")
+            continue
         if code.refused:
             leave(code, f"MySQL cannot take it as it stands: {code.refused}")
             continue

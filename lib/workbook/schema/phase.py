@@ -11,6 +11,7 @@ from workbook.errors import Refused
 from workbook.mapping.objects import Mapping
 from workbook.mapping.target import UNCHANGED
 from workbook.plan import Applied, Journal, Plan, apply
+from workbook.schema.carried import carried
 from workbook.schema.choices import moved_collation
 from workbook.schema.collisions import refuse_collisions
 from workbook.schema.compare import ObjectDifference, compare
@@ -19,6 +20,7 @@ from workbook.schema.held import Held, held
 from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
+from workbook.schema.rows import refuse_rows
 from workbook.schema.wanted import MAPPING
 from workbook.servers import Server
 
@@ -94,7 +96,7 @@ class SchemaResult:
 
 
 def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
-    """The source's definitions of all that the mapping has in scope.
+    """The source's definitions of all that the mapping has in scope, in the source's names.
 
     Raises Refused where the login lacks a privilege without which objects are hidden from it.
     """
@@ -121,13 +123,18 @@ def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
 
 
 def plan_schema(
-    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
+    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str], rows: bool = True
 ) -> SchemaPlan:
-    """The plan from the servers as they are. Raises Refused where the target holds what is not ours."""
-    definitions = read_source(source, catalog, mapping)
+    """The plan from the servers as they are. Raises Refused where the target holds what is not ours, and where `rows`
+    of the source would not fit together after what the mapping does to them."""
+    here = read_source(source, catalog, mapping)
+    definitions = carried(here, mapping)
     there = read_target(target, definitions)
     planned = plan(definitions, there, owned)
-    refuse_collisions(source, definitions, [path for path in definitions.tables if path not in there.tables])
+    if rows:
+        new = [path for path in here.tables if mapping.tables[path].target_path not in there.tables]
+        refuse_collisions(source, here, new)
+        refuse_rows(source, catalog, mapping)
     return planned
 
 
@@ -154,7 +161,7 @@ def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) ->
 
 def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> tuple[ObjectDifference, ...]:
     """Every object in scope compared between the servers as they are."""
-    definitions = read_source(source, catalog, mapping)
+    definitions = carried(read_source(source, catalog, mapping), mapping)
     return compare(definitions, read_target(target, definitions))
 
 

@@ -273,7 +273,8 @@ def _code(
         for code in sorted(items, key=_firing_order) if kind == "trigger" else items:
             why = never_made(code, target)
             if why:
-                left.append(Left(kind, mysql_path(code.database, code.name), why))
+                by = MAPPING if code.held else ""
+                left.append(Left(kind, mysql_path(code.database, code.name), why, by=by))
                 continue
             before = _next_trigger(code, source, target) if kind == "trigger" else None
             made = adapted_code(code, target.account, before)
@@ -302,6 +303,8 @@ def _firing_order(trigger: Code) -> tuple[str, str, str, int]:
 
 def never_made(code: Code, target: Definitions) -> str | None:
     """Why an object is not made at all."""
+    if code.held:
+        return f"held back: {code.held}"
     if code.refused:
         return f"MySQL cannot take it as it stands: {code.refused}"
     if code.over:

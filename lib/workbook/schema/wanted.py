@@ -36,7 +36,8 @@ class Wanted:
 def wanted(source: Definitions, path: TablePath) -> Wanted:
     """The table of the source at `path` as the target is to hold it."""
     taken = adapted(source.split[path], source.members_of(path))
-    changes = [(change, CLOUD_SQL) for change in taken.changes]
+    changes = [(change, MAPPING) for change in source.carried.get(path, ())]
+    changes += [(change, CLOUD_SQL) for change in taken.changes]
     facts = source.catalog.table[path]
     rules = source.choices.get(path)
     made = Chosen(taken.table, facts) if rules is None else chosen(taken.table, facts, rules)

@@ -9,17 +9,20 @@ from google.cloud import bigquery
 from google.cloud.exceptions import GoogleCloudError, NotFound
 
 from workbook.bulk.chunks import cut
+from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
 from workbook.mapping.cleaning import clean_select, clean_type, raw_type
-from workbook.names import bigquery_path
+from workbook.mapping.flow import DIRECT, carried_table, kept_table
+from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
-from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value
+from workbook.validate.encoding import CLEAN_CANONICAL, Field, Kind, fields, google_value, on_target
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
+from workbook.validate.masked import has_tokens, masked_rows, masked_side
 from workbook.validate.result import TableVerdict
 from workbook.validate.rows import Located
 from workbook.validate.sums import Side, Sums, bucket_count, differing, google_sides, mysql_side
@@ -58,6 +61,17 @@ class _Ends:
     clean: str
     # Columns of the raw table that have another type than the mapping says, and both types.
     retyped: dict[str, str] = field(default_factory=dict)
+    left_out: int | None = None  # rows of the source that the mapping's filter leaves out
+
+    @property
+    def where(self) -> str:
+        """The mapping's filter; empty for all rows."""
+        return self.mapped.flow.where or ""
+
+    @property
+    def there(self) -> tuple[Field, ...]:
+        """The columns as the target holds them."""
+        return on_target(self.fields, self.mapped.flow)
 
     @property
     def plain(self) -> bool:
@@ -76,10 +90,13 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
     started = time.monotonic()
     warehouse = settings.warehouse
     project = servers.warehouse.project
+    whole, flow = table, mapped.flow
+    # The key that names a row is one that the target has too.
+    table = kept_table(whole, flow)
     ends = _Ends(
         table,
         mapped,
-        fields(table, mapped),
+        fields(table, mapped, tokens_of(table, mapped, settings)),
         bucket_count(table.rows_estimate),
         bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
@@ -89,17 +106,22 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
         for session in (source, target):
             session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        chunks = cut(source, table, _CHUNK_ROWS)
+        chunks = cut(source, whole, _CHUNK_ROWS)
         mariadb = source.flavour == "mariadb"
         if mariadb:
             # It knows no hint against merging.
             source.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
-        sides["source"] = _attempted(lambda: mysql_side(source, table.path, ends.fields, ends.buckets, chunks))
+        read = masked_side if has_tokens(ends.fields) else mysql_side
+        sides["source"] = _attempted(lambda: read(source, table.path, ends.fields, ends.buckets, chunks, ends.where))
+        if ends.where:
+            out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({ends.where}), 0)"
+            ends.left_out = int(source.scalar(out))
         # The keys of both sides may be ordered otherwise (MariaDB's uuid and collations, a key that is utf8mb4 on the
         # target by choice): then each side is cut in its own order.
         own_order = mariadb or any(mapped.target.moves(table.column[name].charset) for name in table.key)
-        there = lambda: cut(target, table, _CHUNK_ROWS) if own_order else chunks  # noqa: E731
-        sides["target"] = _attempted(lambda: mysql_side(target, table.path, ends.fields, ends.buckets, there()))
+        own_order = own_order or flow != DIRECT
+        there = lambda: cut(target, carried_table(whole, flow), _CHUNK_ROWS) if own_order else chunks  # noqa: E731
+        sides["target"] = _attempted(lambda: mysql_side(target, mapped.target_path, ends.there, ends.buckets, there()))
         sides["warehouse"], expected, clean = _warehouse_sides(servers.warehouse, ends, settings)
         found = []
         for hop, before, after in (
@@ -205,9 +227,11 @@ def _hop(
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
     chosen = differing(one.buckets[kind], other.buckets[kind])
-    states = {item.name: _settled(item, hop, one) for item in ends.fields}
+    masked = dict(ends.mapped.flow.masks) if before == "source" else {}
+    states = {item.name: "tolerated" if item.name in masked else _settled(item, hop, one) for item in ends.fields}
     if not chosen:
-        return replace(base, verdict="same", columns=states, similarity=1.0, why=_tolerance(hop, one))
+        why = "; ".join(filter(None, (_tolerance(hop, one), _on_the_way(ends) if before == "source" else "")))
+        return replace(base, verdict="same", columns=states, similarity=1.0, why=why)
     source, target, client = readers
     key, values = _google_columns(ends)
     looked = _looked_at(chosen, one.buckets[kind], other.buckets[kind])
@@ -215,8 +239,10 @@ def _hop(
     def read(side: str) -> list[rowwise.Encoded]:
         if side == "warehouse":
             return rowwise.google_rows(client, ends.raw, key, values, ends.buckets, looked)
-        session = source if side == "source" else target
-        return rowwise.mysql_rows(session, ends.table.path, ends.fields, ends.buckets, looked, kind)
+        if side == "target":
+            return rowwise.mysql_rows(target, ends.mapped.target_path, ends.there, ends.buckets, looked, kind)
+        by = masked_rows if has_tokens(ends.fields) else rowwise.mysql_rows
+        return by(source, ends.table.path, ends.fields, ends.buckets, looked, kind, ends.where)
 
     located = _attempted(
         lambda: rowwise.compare(names, ends.table.key, read(before), read(after), settings.validate_.samples)
@@ -224,14 +250,16 @@ def _hop(
     judged = _located(base, states, located, looked == chosen)
     if isinstance(located, str):
         return judged
-    if hop == "source-target":
+    if hop == "source-target" and ends.mapped.flow == DIRECT:
         judged = replace(judged, keys=rowwise.keys_of(names, ends.table.key, located.differences))
 
     def asked(side: str) -> Reader:
         if side == "warehouse":
             columns = tuple((item.warehouse_name, item.rule.warehouse_type) for item in ends.fields)
             return GoogleReader(client, ends.raw, tuple(key), columns, _text_key(ends))
-        return MysqlReader(source if side == "source" else target, ends.table, ends.fields, kind)
+        if side == "source":
+            return MysqlReader(source, ends.table, ends.fields, kind, ends.where)
+        return MysqlReader(target, carried_table(ends.table, ends.mapped.flow), ends.there, kind)
 
     hashed = frozenset(
         place
@@ -322,6 +350,16 @@ def _tolerance(hop: str, side: Side) -> str:
         f"{name}: {count:,} values the warehouse's type cannot hold became NULL, by rule"
         for name, count in lost.items()
     )
+
+
+def _on_the_way(ends: _Ends) -> str:
+    """What the mapping left out or masked between the source and the others, which is no difference."""
+    flow = ends.mapped.flow
+    words = [f"{ends.left_out:,} rows left out by the filter"] if ends.left_out is not None else []
+    words += [f"left out by the mapping: {', '.join(flow.excluded)}"] if flow.excluded else []
+    if flow.masks:
+        words.append(f"compared as masked: {', '.join(name for name, _ in flow.masks)}")
+    return "; ".join(words)
 
 
 def _clean_verdict(

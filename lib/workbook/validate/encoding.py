@@ -5,14 +5,16 @@ such text holds; free text is `=<bytes>:<text>;`, told apart by its length; NULL
 neighbour, and NULL is none of the texts. The row's hash is the first 128 bits of SHA-256.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from workbook.bulk.masking import Token
 from workbook.catalog import Table
 from workbook.mapping import TableMap
+from workbook.mapping.flow import Flow
 from workbook.mapping.types import TypeRule, rule_named
-from workbook.names import quote_bigquery, quote_mysql
+from workbook.names import mysql_string, quote_bigquery, quote_mysql
 
 Kind = Literal["exact", "shared"]
 # Between these and Unicode every byte has its own way there and back. Of others (sjis, gbk, …) several byte sequences
@@ -23,17 +25,22 @@ PIECES = 4  # of 32 bits each: their sums stay in 64 bits for four billion rows
 
 @dataclass(frozen=True)
 class Field:
-    """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key."""
+    """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key.
+
+    `stands` is what a mask puts in its place, in SQL; `token` makes the tokens of a mask that no server may know.
+    """
 
     name: str
     warehouse_name: str
     rule: TypeRule
     key: bool
     charset: str | None = None
+    stands: str | None = None
+    token: Token | None = None
 
 
-def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
-    """The columns of a table with their rules, in the mapping's order."""
+def fields(table: Table, mapped: TableMap, tokens: Mapping[str, Token] | None = None) -> tuple[Field, ...]:
+    """The columns of a table on the source with their rules, in the mapping's order; masked ones with their masks."""
     return tuple(
         Field(
             name=column.name,
@@ -41,9 +48,23 @@ def fields(table: Table, mapped: TableMap) -> tuple[Field, ...]:
             rule=rule_named(column.rule, table.column[column.name]),
             key=column.name in table.key,
             charset=table.column[column.name].charset,
+            stands=_stands(mapped.flow, column.name),
+            token=(tokens or {}).get(column.name),
         )
         for column in mapped.columns
     )
+
+
+def on_target(chosen: Sequence[Field], flow: Flow) -> tuple[Field, ...]:
+    """The same columns as the target holds them: under its names, with masks already applied."""
+    return tuple(replace(item, name=flow.column(item.name), stands=None, token=None) for item in chosen)
+
+
+def _stands(flow: Flow, name: str) -> str | None:
+    mask = dict(flow.masks).get(name)
+    if mask is None or mask.kind == "sha256":
+        return None
+    return "NULL" if mask.kind == "null" else f"IF({quote_mysql(name)} IS NULL, NULL, {mysql_string(mask.value)})"
 
 
 def mysql_value(field: Field, kind: Kind) -> str:
@@ -51,7 +72,7 @@ def mysql_value(field: Field, kind: Kind) -> str:
     text = field.rule.exact if kind == "exact" else field.rule.shared
     if kind == "exact" and field.charset not in _LOSSLESS:
         text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
-    text = text.replace("{c}", quote_mysql(field.name))
+    text = text.replace("{c}", field.stands or quote_mysql(field.name))
     if field.rule.free:
         return f"IFNULL(CONCAT('=', LENGTH({text}), ':', CAST({text} AS BINARY), ';'), '~;')"
     return f"IFNULL(CONCAT(CAST({text} AS BINARY), ';'), '~;')"

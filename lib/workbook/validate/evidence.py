@@ -14,7 +14,7 @@ from workbook.validate.cells import DAY, moment, number
 from workbook.validate.encoding import Field, Kind, mysql_hash
 from workbook.validate.keys import any_row, literal, one_row
 from workbook.validate.rows import Difference, Encoded, Located, decoded
-from workbook.validate.sums import key_fields
+from workbook.validate.sums import key_fields, with_filter
 
 # Rows of which long values are read, and the characters read of each; the rest of a class is told by these.
 _ROWS = 200
@@ -51,22 +51,26 @@ class Evidence:
 
 @dataclass(frozen=True)
 class MysqlReader:
-    """A table on source or target."""
+    """A table on source or target, with the names it has there; `only` is the mapping's filter."""
 
     session: Session
     table: Table
     fields: tuple[Field, ...]
     kind: Kind
+    only: str = ""
+
+    def _where(self, condition: str) -> str:
+        return with_filter(f" WHERE ({condition})", self.only)
 
     def plain(self, keys: Sequence[Encoded], places: Sequence[int]) -> Plain:
         """The values themselves of the columns at `places`, by key."""
         chosen = key_fields(self.fields)
         hashes = ", ".join(f"x'{digest(key)[:32]}'" for key in keys)
         narrow = any_row(self.table, keys, self.kind, exactly=False) if self.table.key else None
-        where = f"{mysql_hash(chosen, self.kind)} IN ({hashes})" + (f" AND ({narrow})" if narrow else "")
+        where = self._where(f"{mysql_hash(chosen, self.kind)} IN ({hashes})" + (f" AND ({narrow})" if narrow else ""))
         values = ", ".join(f"{_mysql_plain(self.fields[place])} AS p{number}" for number, place in enumerate(places))
         found = self.session.rows(
-            f"SELECT HEX({mysql_hash(chosen, self.kind)}) AS k, {values} FROM {mysql_path(*self.table.path)} WHERE {where}"
+            f"SELECT HEX({mysql_hash(chosen, self.kind)}) AS k, {values} FROM {mysql_path(*self.table.path)}{where}"
         )
         by_hash = {digest(key)[:32]: key for key in keys}
         return {by_hash[row.pop("k").lower()]: tuple(map(_read, row.values())) for row in found}
@@ -79,8 +83,8 @@ class MysqlReader:
         bounds = [literal(column, text, self.kind) for text in (low, high)]
         if None in bounds:
             return None
-        where = f"{quote_mysql(column.name)} BETWEEN {bounds[0]} AND {bounds[1]}"
-        return int(self.session.scalar(f"SELECT COUNT(*) FROM {mysql_path(*self.table.path)} WHERE {where}"))
+        where = self._where(f"{quote_mysql(column.name)} BETWEEN {bounds[0]} AND {bounds[1]}")
+        return int(self.session.scalar(f"SELECT COUNT(*) FROM {mysql_path(*self.table.path)}{where}"))
 
     def alike(self, keys: Sequence[Encoded]) -> frozenset[Encoded]:
         """Those of the keys for which there is a row that this end calls equal."""
@@ -89,7 +93,7 @@ class MysqlReader:
         return frozenset(
             key
             for key, condition in conditions.items()
-            if condition is not None and self.session.scalar(f"SELECT COUNT(*) FROM {path} WHERE {condition}")
+            if condition is not None and self.session.scalar(f"SELECT COUNT(*) FROM {path}{self._where(condition)}")
         )
 
 
@@ -211,7 +215,10 @@ def digest(key: Encoded) -> str:
 
 
 def _mysql_plain(item: Field) -> str:
-    name = quote_mysql(item.name)
+    if item.token is not None:
+        # What a mask hides is not looked at.
+        return "NULL"
+    name = item.stands or quote_mysql(item.name)
     if item.rule.name in ("long-bytes", "geometry-bytes", "bytes"):
         return f"LOWER(HEX(LEFT(CAST({name} AS BINARY), {_CHARACTERS // 2})))"
     text = f"CAST({name} AS CHAR)" if item.rule.name == "json-text" else f"CONVERT({name} USING utf8mb4)"

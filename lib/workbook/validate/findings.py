@@ -46,14 +46,21 @@ def _of_class(table: TableVerdict, name: str, item: TableDefect) -> Finding:
         total=item.total,
         evidence=item.evidence,
         cause=defect.cause,
-        mend=_mend(table.hop),
+        mend=_mend(table),
         samples=item.samples,
     )
 
 
-def _mend(hop: str) -> str:
+def _mend(table: TableVerdict) -> str:
+    if table.hop == "source-target" and table.keys:
+        return "`workbook repair` copies the rows from the source again"
+    return _mend_table(table.hop)
+
+
+def _mend_table(hop: str) -> str:
+    """What mends a whole table: rows that are filtered, renamed or masked on their way take that way again."""
     if hop == "source-target":
-        return defect_of(31).mended_by.partition(";")[0]
+        return "`workbook run bulk_load` loads the table again"
     return "`workbook run warehouse` loads the table again; where Cloud SQL itself is wrong, mend that hop first"
 
 
@@ -61,7 +68,7 @@ def _unnamed(table: TableVerdict, name: str) -> Iterable[Finding]:
     for kind, count in (("missing", table.missing), ("extra", table.extra), ("changed", table.changed)):
         if count:
             what = f"{count:,} rows are {kind} ({table.why})"
-            yield Finding("unknown", table.hop, name, None, count, what, number=UNKNOWN, mend=_mend(table.hop))
+            yield Finding("unknown", table.hop, name, None, count, what, number=UNKNOWN, mend=_mend_table(table.hop))
 
 
 def _of_objects(objects: Sequence[ObjectVerdict]) -> Iterable[Finding]:
@@ -109,5 +116,5 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
                     number=36,
                     evidence=evidence,
                     cause=defect.cause,
-                    mend=_mend(hop),
+                    mend=_mend_table(hop),
                 )

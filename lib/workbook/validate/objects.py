@@ -9,10 +9,13 @@ from workbook.accounts import compare_accounts
 from workbook.catalog import Catalog, ForeignKey, Table
 from workbook.errors import WorkbookError
 from workbook.mapping import Mapping
+from workbook.mapping.flow import carried_key, kept_table
+from workbook.mapping.objects import TableMap
 from workbook.mapping.types import rule_named
-from workbook.names import bigquery_path, mysql_path, quote_bigquery, quote_mysql
+from workbook.names import bigquery_path, quote_bigquery, quote_mysql
 from workbook.params import Settings
 from workbook.schema import ObjectDifference, compare_schema
+from workbook.schema.rows import selected
 from workbook.servers import Server
 from workbook.validate.result import ObjectVerdict, RelationVerdict
 from workbook.validate.settings import compare_settings
@@ -58,12 +61,19 @@ def compare_relations(
     found = []
     in_scope = {item.path for item in mapping.in_scope}
     for item in mapping.in_scope:
-        table = catalog.table[item.path]
+        table = kept_table(catalog.table[item.path], item.flow)
         for key in table.foreign_keys:
             parent = catalog.table.get((key.parent_database, key.parent_table))
-            if parent is not None and parent.path in in_scope:
+            if parent is not None and parent.path in in_scope and not _lost(item, mapping.tables[parent.path], key):
                 found.append(_relation(source, target, warehouse, table, parent, key, mapping, settings))
     return found
+
+
+def _lost(child: TableMap, parent: TableMap, key: ForeignKey) -> bool:
+    """Whether the mapping leaves nothing of a foreign key to compare: its parent's end is excluded, or the child's is
+    masked with NULL."""
+    emptied = {name for name, mask in child.flow.masks if mask.kind == "null"}
+    return bool(set(parent.flow.excluded) & set(key.parent_columns) or emptied & set(key.columns))
 
 
 def _relation(
@@ -76,11 +86,16 @@ def _relation(
     mapping: Mapping,
     settings: Settings,
 ) -> RelationVerdict:
-    statement = _mysql_orphans(table, parent, key)
+    one, other = mapping.tables[table.path], mapping.tables[parent.path]
+    carried = carried_key(key, one.flow, other.flow)
+    statements = (
+        _mysql_orphans(one, other, key),
+        _mysql_orphans(one.on_target(), other.on_target(), carried),
+    )
     google = _google_orphans(warehouse.project, table, parent, key, mapping, settings)
     child, above = (".".join(path) for path in (table.path, parent.path))
     try:
-        counts = [int(server.scalar(statement)) for server in (source, target)]
+        counts = [int(server.scalar(statement)) for server, statement in zip((source, target), statements, strict=True)]
         there = None if google is None else int(next(iter(warehouse.query(google).result()))[0])
     except (WorkbookError, GoogleCloudError) as error:
         text = error.found if isinstance(error, WorkbookError) else str(error)[:300]
@@ -89,13 +104,13 @@ def _relation(
     return RelationVerdict(key.name, child, above, counts[0], counts[1], there, "same" if same else "different")
 
 
-def _mysql_orphans(table: Table, parent: Table, key: ForeignKey) -> str:
+def _mysql_orphans(child: TableMap, parent: TableMap, key: ForeignKey) -> str:
     pairs = list(zip(key.columns, key.parent_columns, strict=True))
-    joined = " AND ".join(f"c.{quote_mysql(child)} = p.{quote_mysql(above)}" for child, above in pairs)
-    known = " AND ".join(f"c.{quote_mysql(child)} IS NOT NULL" for child in key.columns)
+    joined = " AND ".join(f"c.{quote_mysql(one)} = p.{quote_mysql(above)}" for one, above in pairs)
+    known = " AND ".join(f"c.{quote_mysql(one)} IS NOT NULL" for one in key.columns)
     return (
-        f"SELECT COUNT(*) FROM {mysql_path(*table.path)} AS c WHERE {known}"
-        f" AND NOT EXISTS (SELECT 1 FROM {mysql_path(*parent.path)} AS p WHERE {joined})"
+        f"SELECT COUNT(*) FROM {selected(child, key.columns)} AS c WHERE {known}"
+        f" AND NOT EXISTS (SELECT 1 FROM {selected(parent, key.parent_columns)} AS p WHERE {joined})"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from workbook.bulk.copy import select_expression
+from workbook.bulk.copy import Way, select_expression
 from workbook.bulk.ledger import SCHEMA
 from workbook.catalog import Catalog, Table
 from workbook.mapping import Mapping, TableMap
@@ -118,8 +118,8 @@ def stored(table: Table) -> str:
 
 def read_rows(table: Table, mapped: TableMap, condition: str) -> str:
     """The statement that reads the rows of a condition on the source, exactly as the bulk load does."""
-    converted = converted_columns(table, mapped.target)
-    chosen = ", ".join(select_expression(column, column.name in converted) for column in table.stored_columns)
+    way = Way(converted=converted_columns(table, mapped.target))
+    chosen = ", ".join(select_expression(column, way) for column in table.stored_columns)
     return f"SELECT {chosen} FROM {mysql_path(*table.path)} WHERE {condition}"
 
 

@@ -11,6 +11,7 @@ from workbook import faces
 from workbook.validate import drilldown
 from workbook.validate.explain import TableDefect
 from workbook.validate.rows import Encoded, RowDifference
+from workbook.validate.selftest import SelfTest
 
 HOPS = ("source-target", "target-warehouse", "source-warehouse")
 HOP_TITLES = {
@@ -121,6 +122,7 @@ class Validation:
     notes: tuple[str, ...] = field(default=())
     repairs: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
+    selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
 
     @property
     def verdict(self) -> str:
@@ -129,6 +131,7 @@ class Validation:
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
+            + ([] if self.selftest.passed else ["incomparable"])
             or ["incomparable"]
         )
 
@@ -148,6 +151,7 @@ class Validation:
             },
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
+            "selftest": self.selftest.asdict(),
             "notes": list(self.notes),
         }
 

@@ -10,7 +10,7 @@ from google.cloud import bigquery
 from workbook.names import mysql_path
 from workbook.servers import Session
 from workbook.validate.encoding import Field, Kind, mysql_hash, mysql_value
-from workbook.validate.sums import google_bucket, key_fields
+from workbook.validate.sums import google_bucket, key_fields, with_filter
 
 # About as many rows are looked at one by one; where more differ, the counts say "at least".
 MOST_ROWS = 100_000
@@ -61,15 +61,20 @@ class Located:
 
 
 def mysql_rows(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], buckets: int, chosen: Sequence[int], kind: Kind
+    session: Session,
+    path: tuple[str, str],
+    fields: Sequence[Field],
+    buckets: int,
+    chosen: Sequence[int],
+    kind: Kind,
+    only: str = "",
 ) -> list[Encoded]:
-    """The encoded columns of the rows in the chosen buckets of a MySQL table."""
+    """The encoded columns of the rows in the chosen buckets of a MySQL table; `only` is the mapping's filter."""
     values = ", ".join(f"{mysql_value(item, kind)} AS c{number}" for number, item in enumerate(fields))
     bucket = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
-    found = session.rows(
-        f"SELECT {values} FROM {mysql_path(*path)} WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})"
-    )
-    return [tuple(_text(value) for value in row.values()) for row in found]
+    where = with_filter(f" WHERE CAST({bucket} AS SIGNED) IN ({', '.join(map(str, chosen))})", only)
+    found = session.rows(f"SELECT {values} FROM {mysql_path(*path)}{where}")
+    return [tuple(text(value) for value in row.values()) for row in found]
 
 
 def google_rows(
@@ -79,7 +84,7 @@ def google_rows(
     named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(values))
     bucket = google_bucket(key, buckets)
     found = client.query(f"SELECT {named} FROM {source} WHERE {bucket} IN ({', '.join(map(str, chosen))})").result()
-    return [tuple(_text(value) for value in row.values()) for row in found]
+    return [tuple(text(value) for value in row.values()) for row in found]
 
 
 def compare(
@@ -185,5 +190,6 @@ def decoded(encoded: str) -> str | None:
     return (encoded.partition(":")[2] if encoded.startswith("=") else encoded)[:-1]
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """An encoded value as the servers answer it, as text."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

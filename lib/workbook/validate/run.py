@@ -1,22 +1,27 @@
 """The validation: all tables on all hops, all objects, all relations, and what each difference means."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog
 from workbook.mapping import Mapping
+from workbook.mapping.flow import carried_table, kept_table
 from workbook.mapping.types import ENCODING_VERSION
+from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
+from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
 from workbook.validate.objects import compare_objects, compare_relations
 from workbook.validate.repair import file_text, plan_repairs
-from workbook.validate.result import TableVerdict, Validation
+from workbook.validate.result import Finding, TableVerdict, Validation
+from workbook.validate.selftest import SelfTest, Subject, self_test
 
 
 def validate_copy(
@@ -49,6 +54,7 @@ def validate_copy(
         for path, future in futures.items():
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
+    selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     objects = compare_objects(source, target, catalog, mapping, owned)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
@@ -57,12 +63,14 @@ def validate_copy(
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
-    repairs, findings = plan_repairs(tables, objects, findings_of(tables, objects, relations), catalog, mapping)
+    found = findings_of(tables, objects, relations)
+    repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
+    blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=findings,
+        findings=(*findings, *blind),
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
@@ -72,9 +80,36 @@ def validate_copy(
             repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
             for repair in repairs
         },
+        selftest=selftest,
     )
+
+
+def _subjects(
+    tables: Sequence[TableVerdict], catalog: Catalog, mapping: Mapping, project: str, settings: Settings
+) -> list[Subject]:
+    """The tables that the self-test may damage copies of: those that could be read, and hold rows."""
+    rows = {((table.database, table.table), table.hop): table.rows_target for table in tables}
+    found = []
+    for item in mapping.in_scope:
+        table = catalog.table[item.path]
+        if rows.get((item.path, "source-target")):
+            raw = bigquery_path(project, settings.warehouse.raw_dataset, item.warehouse_name)
+            there = raw if rows.get((item.path, "target-warehouse")) else ""
+            # Copies are made of what the target holds, which has its own names.
+            columns = on_target(fields(kept_table(table, item.flow), item), item.flow)
+            found.append(Subject(carried_table(table, item.flow), item.target_path, columns, there))
+    return found
 
 
 def _gtids(server: Server) -> str:
     with server.session() as session:
         return session.gtids()
+
+
+def _blind(selftest: SelfTest) -> Iterator[Finding]:
+    """What the self-test says against this validation itself."""
+    for item in selftest.missed:
+        said = f"{item.what} on purpose in a copy on the {item.place}, and the comparison did not see it: it proves nothing"
+        yield Finding("could not be compared", "", item.table, item.column, None, said)
+    for why in selftest.why:
+        yield Finding("could not be compared", "", "the self-test", None, None, why)

@@ -39,6 +39,13 @@ def key_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(item for item in fields if item.key) or tuple(fields)
 
 
+def with_filter(bounds: str, only: str) -> str:
+    """The WHERE clause of a chunk with the mapping's filter."""
+    if not only:
+        return bounds
+    return f"{bounds} AND ({only})" if bounds else f" WHERE ({only})"
+
+
 def mysql_inner(path: tuple[str, str], fields: Sequence[Field], buckets: int, where: str = "") -> str:
     """The rows of a MySQL table as bucket, hashes and losses."""
     key = f"CONV(HEX(LEFT({mysql_hash(key_fields(fields), 'shared')}, 4)), 16, 10) MOD {buckets}"
@@ -46,7 +53,7 @@ def mysql_inner(path: tuple[str, str], fields: Sequence[Field], buckets: int, wh
     if not same_for_both(fields):
         hashes.append(f"{mysql_hash(fields, 'shared')} AS h_shared")
     losses = [
-        f"({item.rule.proof.replace('{c}', quote_mysql(item.name))}) AS l{number}"
+        f"({item.rule.proof.replace('{c}', item.stands or quote_mysql(item.name))}) AS l{number}"
         for number, item in enumerate(fields)
         if item.rule.proof
     ]
@@ -54,9 +61,15 @@ def mysql_inner(path: tuple[str, str], fields: Sequence[Field], buckets: int, wh
 
 
 def mysql_side(
-    session: Session, path: tuple[str, str], fields: Sequence[Field], buckets: int, chunks: Sequence[Chunk]
+    session: Session,
+    path: tuple[str, str],
+    fields: Sequence[Field],
+    buckets: int,
+    chunks: Sequence[Chunk],
+    only: str = "",
 ) -> Side:
-    """The checksums of a table on source or target; `chunks` cut the work into queries of bearable length.
+    """The checksums of a table on source or target; `chunks` cut the work into queries of bearable length, `only` is the
+    mapping's filter.
 
     Raises TerminalError where the server could not compute a hash (a value beyond max_allowed_packet becomes NULL
     there): such a table is not compared, never called the same.
@@ -79,7 +92,8 @@ def mysql_side(
         inner = mysql_inner(path, fields, buckets)
         # Without the hint the server would merge the query and compute every hash once for each of its pieces.
         head, tail = f"SELECT /*+ NO_MERGE(r) */ {', '.join(outer)} FROM ({inner}", ") AS r GROUP BY bucket"
-        statement = with_values(head) + where + tail if values else head + tail
+        where = with_filter(where, with_values(only) if values else only)
+        statement = with_values(head) + where + tail if values else head + where + tail
         for row in session.rows(statement, values or None):
             for kind in kinds:
                 if row[f"n_{kind}"] != row["n"]:

@@ -49,6 +49,7 @@ def load_warehouse(
     mapping is not on the target, or one of its name that the workbook did not make is in the warehouse.
     """
     started = time.monotonic()
+    mapping = mapping.on_target()
     loader = _Loader(target, client, settings, journal, owned)
     pairs = _checked(catalog, mapping)
     loader.prepare([mapped for mapped, _ in pairs])

@@ -1,4 +1,4 @@
-"""The schema phase as a process of its own, which may kill itself: python apply_schema.py PARAMS RUN_DIR [SHARE MOMENT].
+"""A phase as a process of its own, which may kill itself: python apply_phase.py PHASE PARAMS RUN_DIR [SHARE MOMENT].
 
 SHARE (0 to 1) says at which of the plan's steps, MOMENT where: `before` the statement, `after` it, or so many
 milliseconds `inside` it.
@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 
+from workbook.accounts import check_accounts, plan_accounts
 from workbook.phases import open_phase
-from workbook.plan import Journal
+from workbook.plan import Journal, apply
 from workbook.schema import apply_schema, check_schema, plan_schema
 
 
@@ -46,14 +47,23 @@ class Killing:
         self._journal.cancel(number)
 
 
-def main(params_file: str, run_dir: str, share: str = "", moment: str = "") -> None:
-    phase = open_phase("schema", {"params_file": params_file, "run_dir": run_dir})
-    planned = plan_schema(phase.source, phase.target, phase.catalog, phase.mapping, phase.owned())
+def main(name: str, params_file: str, run_dir: str, share: str = "", moment: str = "") -> None:
+    phase = open_phase(name, {"params_file": params_file, "run_dir": run_dir})
+    source, target, about = phase.source, phase.target, (phase.catalog, phase.mapping)
     journal: Journal = phase.journal
-    if share:
-        journal = Killing(journal, int(float(share) * len(planned.steps)), moment)
-    apply_schema(planned, phase.target, journal, phase.owned())
-    phase.finish(check_schema(planned, phase.target, phase.owned()))
+    if name == "schema":
+        schema = plan_schema(source, target, *about, phase.owned())
+        apply_schema(schema, target, killing(journal, len(schema.steps), share, moment), phase.owned())
+        phase.finish(check_schema(schema, target, phase.owned()))
+    else:
+        accounts = plan_accounts(source, target, *about, phase.owned())
+        apply(accounts, target, killing(journal, len(accounts.steps), share, moment))
+        phase.finish(check_accounts(accounts, target, *about, phase.owned()))
+
+
+def killing(journal: Journal, steps: int, share: str, moment: str) -> Journal:
+    """The journal, or one that ends the process where a share of the steps is done."""
+    return Killing(journal, int(float(share) * steps), moment) if share else journal
 
 
 if __name__ == "__main__":

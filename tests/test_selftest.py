@@ -1,0 +1,82 @@
+"""The self-test of a validation: every damage that it plants is found, and a comparison that is blind is caught by it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conftest import Scratch
+from migration import Migration
+from values import table_of_boundaries
+from workbook.validate import encoding, sums
+from workbook.validate.selftest import SelfTest
+
+KEYLESS = ("CREATE TABLE clicks (what VARCHAR(20), n INT NOT NULL)", "INSERT INTO clicks VALUES ('a', 1), ('a', 1), ('b', 2), (NULL, 3), ('', 4)")  # fmt: skip
+HOSTILE = ("CREATE TABLE `t``\"é%s` (`order` INT PRIMARY KEY, `a``b %s` VARCHAR(9) NOT NULL, workbook_row_hash INT, CHECK (workbook_row_hash > 5))", "INSERT INTO `t``\"é%s` VALUES (1, 'x', 6), (2, '', NULL), (3, 'yy', 7)")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def migrated(sandbox: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
+    """A finished copy that all tests of this module look at."""
+    scratch = Scratch(sandbox, tmp_path_factory.mktemp("selftest"))
+    try:
+        yield _made(scratch)
+    finally:
+        scratch.close()
+
+
+def _made(scratch: Scratch) -> Migration:
+    database = scratch.database("self`test %s")
+    for statement in (*table_of_boundaries(), *KEYLESS, *HOSTILE):
+        scratch.execute(statement, database)
+    for table in scratch.source.rows(f"SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}'"):  # fmt: skip
+        scratch.execute(f"ANALYZE TABLE `{table['name'].replace('`', '``')}`", database)
+    return Migration.of(scratch, [database]).whole()
+
+
+def test_what_is_planted_in_columns_of_every_type_is_found_and_nothing_stays(migrated: Migration) -> None:
+    found = migrated.validate()
+    assert found.verdict == "same", (found.findings, found.selftest.why, found.selftest.missed)
+    test = found.selftest
+    assert test.why == ()
+    assert test.missed == ()
+    assert test.passed
+    on_target = {item.rule for item in test.planted if item.place == "target"}
+    in_scope = {column.rule for item in migrated.mapping.in_scope for column in item.columns if column.name != "order"}
+    assert on_target - {"row"} == in_scope
+    assert {item.place for item in test.planted} == {"target", "warehouse"}
+    assert {item.what for item in test.planted} == {"value changed", "NULL changed", "row taken away"}
+    left = migrated.scratch.execute_target_root("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'workbook_selftest%'")  # fmt: skip
+    assert left == []
+
+
+def test_a_comparison_that_does_not_see_a_type_makes_the_verdict_incomparable(
+    migrated: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = encoding.mysql_value
+
+    def blind(field: encoding.Field, kind: encoding.Kind) -> str:
+        return "'x'" if field.rule.name == "float" else seen(field, kind)
+
+    monkeypatch.setattr(encoding, "mysql_value", blind)
+    monkeypatch.setattr("workbook.validate.rows.mysql_value", blind)
+    found = migrated.validate()
+    assert {item.rule for item in found.selftest.missed} == {"float"}
+    assert not found.selftest.passed
+    assert found.verdict != "same"
+
+
+def test_a_warehouse_that_answers_with_other_sums_is_caught(
+    migrated: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "workbook.validate.selftest.google_sides", lambda *arguments: [sums.Side(0, {"shared": {}})] * 2
+    )
+    missed = migrated.validate().selftest.missed
+    assert missed
+    assert {item.place for item in missed} == {"warehouse"}
+
+
+def test_where_nothing_could_be_planted_the_reason_stands_in_the_verdict() -> None:
+    assert SelfTest(()).passed
+    assert not SelfTest((), ("t on the target: no privilege",)).passed
