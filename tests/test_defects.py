@@ -227,6 +227,11 @@ def test_every_defect_of_objects_is_named(stage: Stage, thing: planted_rows.Plan
     ]
 
 
+def test_a_column_that_computes_otherwise_shows_in_its_values_too(stage: Stage) -> None:
+    found = [item for item in stage.target.findings if item.column == "h" and item.hop == "source-target"]
+    assert [(item.number, item.rows) for item in found if item.object.endswith("objects")] == [(44, 20)]
+
+
 @pytest.mark.parametrize("hop", WAREHOUSE_HOPS)
 def test_a_column_of_another_type_in_the_warehouse_is_named(stage: Stage, hop: str) -> None:
     found = {item.column for item in stage.warehouse.findings if item.number == 45 and item.hop == hop}
@@ -264,6 +269,11 @@ def planted_variants() -> dict[int, set[tuple[str, str]]]:
 
 def test_each_of_the_49_is_planted_in_three_variants_on_each_hop_where_it_can_occur() -> None:
     variants = planted_variants()
+    for number, planted in sorted(variants.items()):
+        counts = [sum(on == hop for on, _ in planted) for hop in ("t", "w")]
+        print(
+            f"{number:2} {defect_of(number).name:40} Cloud SQL {counts[0]} of {counts[0]}, BigQuery {counts[1]} of {counts[1]}"
+        )
     assert set(variants) == {defect.number for defect in DEFECTS}
     few = {
         (number, hop): len([1 for on, _ in found if on == hop])

@@ -94,6 +94,8 @@ def _cells(
         groups = {number: items for (at, number), items in settled.items() if at == place}
         for number, items in _grouped(rest).items():
             groups.setdefault(number, []).extend(items)
+        if columns[place].generated is not None and UNKNOWN in groups:
+            _computed(columns, groups)
         seen = sum(cell.seen for _, cell in found) or len(found)
         everywhere = total if len(found) == len(looked) else len(found)
         for number, items in groups.items():
@@ -106,6 +108,26 @@ def _cells(
                 _in_words([shown for _, shown in items], seen),
                 tuple(item for item, _ in items),
             )
+
+
+def _computed(columns: Sequence[Column], groups: dict[int, list[tuple[Difference, str]]]) -> None:
+    """Of a generated column, take what is unknown for another rule in those rows where nothing it could stand on changed."""
+    alone = [
+        (item, "computed otherwise from the same values")
+        for item, _ in groups[UNKNOWN]
+        if item.before is not None
+        and item.after is not None
+        and all(
+            column.generated is not None or one == other
+            for column, one, other in zip(columns, item.before, item.after, strict=True)
+        )
+    ]
+    if alone:
+        known = {id(item) for item, _ in alone}
+        groups[UNKNOWN] = [found for found in groups[UNKNOWN] if id(found[0]) not in known]
+        if not groups[UNKNOWN]:
+            del groups[UNKNOWN]
+        groups.setdefault(44, []).extend(alone)
 
 
 def _changed_cells(

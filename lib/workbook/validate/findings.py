@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from workbook.validate.defects import UNKNOWN, defect_of, object_defect
 from workbook.validate.explain import TableDefect
-from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict
+from workbook.validate.result import HOPS, Finding, ObjectVerdict, RelationVerdict, TableVerdict
 
 
 def findings_of(
@@ -17,9 +17,12 @@ def findings_of(
 
 
 def _of_tables(tables: Sequence[TableVerdict]) -> Iterable[Finding]:
+    alike = {(table.database, table.table) for table in tables if table.hop == HOPS[2] and table.verdict == "same"}
     for table in tables:
         name = f"{table.database}.{table.table}"
-        if table.verdict == "incomparable":
+        if table.hop == HOPS[1] and table.verdict == "different" and (table.database, table.table) in alike:
+            yield _echo(table, name)
+        elif table.verdict == "incomparable":
             yield Finding("could not be compared", table.hop, name, None, None, table.why)
         elif table.verdict == "different":
             if table.classes:
@@ -28,6 +31,16 @@ def _of_tables(tables: Sequence[TableVerdict]) -> Iterable[Finding]:
                 yield from _unnamed(table, name)
             else:
                 yield Finding("table differs", table.hop, name, None, None, table.why or "its checksums differ")
+
+
+def _echo(table: TableVerdict, name: str) -> Finding:
+    """A hop that differs because the one before it broke: BigQuery holds what the source holds."""
+    rows = table.missing + table.extra + table.changed
+    said = f"{rows:,} rows differ because Cloud SQL differs from the source; BigQuery agrees with the source"
+    mend = "what mends the hop from the source to Cloud SQL; BigQuery is as it should be"
+    return Finding(
+        "Cloud SQL is the one that differs", table.hop, name, None, rows, f"{said}.", evidence=said, mend=mend
+    )
 
 
 def _of_class(table: TableVerdict, name: str, item: TableDefect) -> Finding:
