@@ -108,6 +108,8 @@ def test_a_row_deleted_from_the_target_is_missing_by_its_key(migrated: Migration
     # The warehouse was loaded before the row went: it now has one that Cloud SQL has not, and agrees with the source.
     assert states(found)["orders", "target-warehouse"] == "different"
     assert states(found)["orders", "source-warehouse"] == "same"
+    (echo,) = [item for item in found.findings if item.hop == "target-warehouse"]
+    assert "BigQuery agrees with the source" in echo.explanation
 
 
 def test_a_lost_duplicate_of_a_keyless_table_is_found(migrated: Migration, database: str) -> None:

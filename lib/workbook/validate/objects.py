@@ -18,6 +18,7 @@ from workbook.schema import ObjectDifference, compare_schema
 from workbook.schema.rows import selected
 from workbook.servers import Server
 from workbook.validate.result import ObjectVerdict, RelationVerdict
+from workbook.validate.settings import compare_settings
 
 # Types that two tables may be joined by in the warehouse.
 _JOINABLE = {"INT64", "NUMERIC", "STRING", "BYTES", "DATE", "DATETIME", "TIMESTAMP"}
@@ -26,7 +27,8 @@ _JOINABLE = {"INT64", "NUMERIC", "STRING", "BYTES", "DATE", "DATETIME", "TIMESTA
 def compare_objects(
     source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
 ) -> list[ObjectVerdict]:
-    """Every object of the schema and every account in scope; what could not be looked at is incomparable.
+    """Every object of the schema, every account in scope, every setting that changes behaviour; what could not be looked
+    at is incomparable.
 
     `owned` are the objects that the workbook made: an account that was on the target before is not compared.
     """
@@ -34,10 +36,14 @@ def compare_objects(
     looks: tuple[tuple[str, Callable[[], Iterable[ObjectDifference]]], ...] = (
         ("schema", lambda: compare_schema(source, target, catalog, mapping)),
         ("accounts", lambda: compare_accounts(source, target, catalog, mapping, owned)),
+        ("settings", lambda: compare_settings(source, target, mapping.target)),
     )
     for what, look in looks:
         try:
-            found += [ObjectVerdict(item.kind, item.name, item.verdict, _detail(item)) for item in look()]
+            found += [
+                ObjectVerdict(item.kind, item.name, item.verdict, _detail(item), item.parts, item.mend, item.undo)
+                for item in look()
+            ]
         except WorkbookError as error:
             found.append(ObjectVerdict(what, "all", "incomparable", error.found))
     return found

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from workbook import faces
-from workbook.validate.rows import RowDifference
+from workbook.validate import drilldown
+from workbook.validate.explain import TableDefect
+from workbook.validate.rows import Encoded, RowDifference
 from workbook.validate.selftest import SelfTest
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class TableVerdict:
     """A table on one hop. `columns` holds the state of each; rows are counted on both ends of the hop.
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
+    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair.
     """
 
     database: str
@@ -42,16 +45,24 @@ class TableVerdict:
     similarity: float | None = None
     why: str = ""
     seconds: float = 0.0
+    classes: tuple[TableDefect, ...] = ()
+    keys: tuple[Encoded, ...] = ()
 
 
 @dataclass(frozen=True)
 class ObjectVerdict:
-    """A table definition, index, view, routine, account or grant, source against target."""
+    """A table definition, index, view, routine, account or grant, source against target.
+
+    `parts`, `mend` and `undo` are those of schema.ObjectDifference.
+    """
 
     kind: str
     name: str
     verdict: str  # same, tolerated, different or incomparable
     detail: str = ""
+    parts: bool = False
+    mend: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,11 @@ class RelationVerdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: what it is, where, on how many rows, and what it means."""
+    """One thing that is wrong: the defect (`number` of defects.py; None where nothing was compared), where, and what it means.
+
+    `rows` show it of the `looked` rows that were looked at; `total` differ in this place. `repair` is the file, beside
+    the result, with the statement that mends it.
+    """
 
     defect: str
     hop: str
@@ -78,6 +93,20 @@ class Finding:
     column: str | None
     rows: int | None
     explanation: str
+    id: int = 0
+    number: int | None = None
+    looked: int | None = None
+    total: int | None = None
+    evidence: str = ""
+    cause: str = ""
+    mend: str = ""
+    repair: str | None = None
+    samples: tuple[RowDifference, ...] = ()
+
+    @property
+    def share(self) -> float | None:
+        """The share of the rows looked at that show it."""
+        return None if self.rows is None or not self.looked else self.rows / self.looked
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,8 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    repairs: tuple[dict[str, Any], ...] = ()
+    files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
 
     @property
@@ -141,15 +172,23 @@ class Validation:
             ],
             "tables": [
                 {
-                    **asdict(table),
+                    **_plain(table, "samples", "classes", "keys"),
                     "samples": [self._sample(row) for row in table.samples],
                     "seconds": round(table.seconds, 3),
                 }
                 for table in self.tables
             ],
-            "objects": [asdict(item) for item in self.objects],
+            "objects": [_plain(item, "parts", "mend", "undo") for item in self.objects],
             "relations": [asdict(item) for item in self.relations],
-            "findings": [asdict(item) for item in self.findings],
+            "findings": [
+                {
+                    **_plain(item, "samples"),
+                    "share": item.share,
+                    "samples": [self._sample(row) for row in item.samples],
+                }
+                for item in self.findings
+            ],
+            "repairs": list(self.repairs),
             "coverage": self.coverage,
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 1),
@@ -183,21 +222,10 @@ class Validation:
         )
 
     def findings_table(self) -> faces.Html:
-        """What is wrong, in words."""
+        """What is wrong: a line for each finding, and its rows folded under it."""
         if not self.findings:
             return faces.text("Nothing was found to be different.")
-        return faces.table(
-            [asdict(item) for item in self.findings],
-            {
-                "defect": "What",
-                "hop": "Hop",
-                "object": "Where",
-                "column": "Column",
-                "rows": "Rows",
-                "explanation": "What it means",
-            },
-            caption="Findings",
-        )
+        return drilldown.findings(self.findings, HOP_TITLES, self._sample)
 
     def hops_table(self) -> faces.Html:
         """Every table with its verdict on each hop, differences first."""
@@ -358,6 +386,12 @@ class Validation:
             )
         figure.update_layout(title="Columns by state", barmode="stack", xaxis_title="columns", height=260)
         return figure
+
+
+def _plain(item: Any, *without: str) -> dict[str, Any]:
+    """A dataclass as plain values without some of its fields."""
+    kept = {part.name: getattr(item, part.name) for part in fields(item) if part.name not in without}
+    return {name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in kept.items()}
 
 
 def _worst(verdicts: Sequence[str]) -> str:
