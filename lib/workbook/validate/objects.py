@@ -14,7 +14,8 @@ from workbook.mapping.objects import TableMap
 from workbook.mapping.types import rule_named
 from workbook.names import bigquery_path, quote_bigquery, quote_mysql
 from workbook.params import Settings
-from workbook.schema import ObjectDifference, compare_schema
+from workbook.schema import Definitions, ObjectDifference, compare, read_source, read_target
+from workbook.schema.carried import carried
 from workbook.schema.rows import selected
 from workbook.servers import Server
 from workbook.validate.result import ObjectVerdict, RelationVerdict
@@ -24,15 +25,21 @@ _JOINABLE = {"INT64", "NUMERIC", "STRING", "BYTES", "DATE", "DATETIME", "TIMESTA
 
 
 def compare_objects(
-    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str]
+    source: Server,
+    target: Server,
+    catalog: Catalog,
+    mapping: Mapping,
+    owned: Collection[str],
+    definitions: Callable[[], tuple[Definitions, Definitions]],
 ) -> list[ObjectVerdict]:
     """Every object of the schema and every account in scope; what could not be looked at is incomparable.
 
     `owned` are the objects that the workbook made: an account that was on the target before is not compared.
+    `definitions` gives those of source and target.
     """
     found = []
     looks: tuple[tuple[str, Callable[[], Iterable[ObjectDifference]]], ...] = (
-        ("schema", lambda: compare_schema(source, target, catalog, mapping)),
+        ("schema", lambda: compare(*definitions())),
         ("accounts", lambda: compare_accounts(source, target, catalog, mapping, owned)),
     )
     for what, look in looks:
@@ -46,6 +53,14 @@ def compare_objects(
 def _detail(item: ObjectDifference) -> str:
     """What differs, and by whose rules where it is by any."""
     return f"{item.detail} (by {item.by})" if item.by else item.detail
+
+
+def read_definitions(
+    source: Server, target: Server, catalog: Catalog, mapping: Mapping
+) -> tuple[Definitions, Definitions]:
+    """What both servers define in scope, as the target names it. Raises WorkbookError where it cannot be read."""
+    definitions = carried(read_source(source, catalog, mapping), mapping)
+    return definitions, read_target(target, definitions)
 
 
 def compare_relations(

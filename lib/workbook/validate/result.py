@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
+from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import RowDifference
 from workbook.validate.selftest import SelfTest
 
@@ -92,15 +93,20 @@ class Validation:
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
+    interactions: tuple[InteractionVerdict, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """different before incomparable before same: silence is never success."""
+        """different before incomparable before same: silence is never success.
+
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        """
         return _worst(
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
+            + [item.verdict for item in self.interactions if item.verdict == "different"]
             or ["incomparable"]
         )
 
@@ -118,6 +124,7 @@ class Validation:
             "columns": {
                 hop: {state: counts.get(state, 0) for state in COLUMN_STATES} for hop, counts in states.items()
             },
+            "interactions": counted(self.interactions),
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
@@ -148,6 +155,7 @@ class Validation:
             ],
             "objects": [asdict(item) for item in self.objects],
             "relations": [asdict(item) for item in self.relations],
+            "interactions": [asdict(item) for item in self.interactions],
             "findings": [asdict(item) for item in self.findings],
             "coverage": self.coverage,
             "snapshot": self.snapshot,
@@ -299,6 +307,10 @@ class Validation:
             },
             caption="Foreign keys",
         )
+
+    def interactions_table(self) -> faces.Html:
+        """Triggers, routines, events and views by what they do, counted, then one by one, differences first."""
+        return interactions_face(self.interactions)
 
     def similarity_plot(self) -> go.Figure:
         """Rows of each table on both ends of each hop, so that a difference jumps to the eye."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from google.cloud import bigquery
 
@@ -16,7 +17,9 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
-from workbook.validate.objects import compare_objects, compare_relations
+from workbook.validate.objects import compare_objects, compare_relations, read_definitions
+from workbook.validate.replay import compare_interactions
+from workbook.validate.replay_verdict import InteractionVerdict
 from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
@@ -67,9 +70,12 @@ def validate_copy(
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
-    objects = compare_objects(source, target, catalog, mapping, owned)
+    definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
+    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
+    # Last, since the scratch copy moves the target's own GTID set.
+    interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
     notes = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
@@ -79,12 +85,13 @@ def validate_copy(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=(*_findings(tables, objects, relations), *_blind(selftest)),
+        findings=(*_findings(tables, objects, relations, interactions), *_blind(selftest)),
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(notes),
         selftest=selftest,
+        interactions=tuple(interactions),
     )
 
 
@@ -111,7 +118,10 @@ def _gtids(server: Server) -> str:
 
 
 def _findings(
-    tables: Sequence[TableVerdict], objects: Sequence[ObjectVerdict], relations: Sequence[RelationVerdict]
+    tables: Sequence[TableVerdict],
+    objects: Sequence[ObjectVerdict],
+    relations: Sequence[RelationVerdict],
+    interactions: Sequence[InteractionVerdict],
 ) -> list[Finding]:
     found = []
     for table in tables:
@@ -157,6 +167,11 @@ def _findings(
                     None,
                     meaning,
                 )
+            )
+    for act in interactions:
+        if act.verdict == "different":
+            found.append(
+                Finding("interaction differs", "source-target", f"{act.kind} {act.name}", None, None, act.detail)
             )
     return found
 
