@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbook import faces
+from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import RowDifference
 from workbook.validate.selftest import SelfTest
@@ -51,20 +52,6 @@ class ObjectVerdict:
     kind: str
     name: str
     verdict: str  # same, tolerated, different or incomparable
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class RelationVerdict:
-    """A foreign key with the rows that have no parent, on each side (None: not looked at)."""
-
-    name: str
-    child: str
-    parent: str
-    orphans_source: int | None
-    orphans_target: int | None
-    orphans_warehouse: int | None
-    verdict: str
     detail: str = ""
 
 
@@ -293,20 +280,12 @@ class Validation:
         )
 
     def relations_table(self) -> faces.Html:
-        """Foreign keys with their orphans on all sides."""
-        return faces.table(
-            [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in self.relations],
-            {
-                "verdict": "Verdict",
-                "name": "Foreign key",
-                "child": "Child",
-                "parent": "Parent",
-                "orphans_source": "Orphans, source",
-                "orphans_target": "Orphans, Cloud SQL",
-                "orphans_warehouse": "Orphans, BigQuery",
-            },
-            caption="Foreign keys",
-        )
+        """Foreign keys with their orphans and the children of their parents; where the sides differ, all are shown."""
+        return relations_face(self.relations)
+
+    def relations_plot(self) -> go.Figure:
+        """The share of parents with no child, one, some and many, by relation and side."""
+        return relations_figure(self.relations)
 
     def interactions_table(self) -> faces.Html:
         """Triggers, routines, events and views by what they do, counted, then one by one, differences first."""

@@ -17,7 +17,8 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
-from workbook.validate.objects import compare_objects, compare_relations, read_definitions
+from workbook.validate.objects import compare_objects, read_definitions
+from workbook.validate.relations import compare_relations
 from workbook.validate.replay import compare_interactions
 from workbook.validate.replay_verdict import InteractionVerdict
 from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
