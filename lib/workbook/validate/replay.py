@@ -43,6 +43,7 @@ from workbook.validate.result import TableVerdict
 Names = ReadOnly[str, str]
 _TOTAL_SECONDS = 300.0
 _REBUILDS = 6
+_COMPUTING_CALLS = 16
 _PATIENCE = 3  # times the limit of one call, for all calls of an object
 
 
@@ -358,7 +359,11 @@ def _groups(
         if key[0] == "table":
             path = key[1], key[2]
             if path in samples:
-                calls = [*table_calls("INSERT", samples[path]), *table_calls("UPDATE", samples[path])]
+                calls = [
+                    call
+                    for event in ("INSERT", "UPDATE")
+                    for call in table_calls(event, samples[path], _COMPUTING_CALLS)
+                ]
         elif key[0] == "view":
             statement = plan.source.code_by_key[key].statement
             calls = [view_call(made.key(key), any(token.word == "ORDER" for token in code_of(tokens_of(statement))))]

@@ -107,7 +107,6 @@ class Driver:
                 cursor.execute(_FIXED)
                 for name, value in call.settings:
                     cursor.execute(f"SET SESSION {name} = %s", (value,))
-                cursor.execute("START TRANSACTION")
             with limited(self._server, connection, self._seconds) as late:
                 try:
                     for place, (statement, given) in enumerate(call.statements):
@@ -150,8 +149,8 @@ class Driver:
 
     def _open(self) -> "pymysql.Connection[Any]":
         if self._connection is None:
-            # Values come as the text that the server sends.
-            self._connection = self._server.raw(autocommit=True, conv=dict(encoders))
+            # Every call begins a transaction; values come as the text that the server sends.
+            self._connection = self._server.raw(autocommit=False, conv=dict(encoders))
         return self._connection
 
     def _sums(self, chosen: Sequence[Watched]) -> list[tuple[Any, ...]]:

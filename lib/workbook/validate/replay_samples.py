@@ -94,9 +94,9 @@ def _with_parents(
     if not missing or len(parent.filled) > _PARENTS:
         return parent
     found = _matching(session, tables, above, missing, _PARENTS)
-    rows = [row for row in found if row not in parent.filled]
-    held = [row for row in parent.held if row not in rows]
-    return replace(parent, filled=(*parent.filled, *rows), held=tuple(held))
+    # What is held back stays so: a child of it has no parent on the copy.
+    rows = [row for row in found if row not in parent.filled and row not in parent.held]
+    return replace(parent, filled=(*parent.filled, *rows))
 
 
 def _matching(

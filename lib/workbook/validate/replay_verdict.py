@@ -92,7 +92,7 @@ def outcome(group: Group, heard: Heard, show_values: bool) -> Outcome:
                 f"every call ends in error {error.partition(':')[0]}" if error else "no call had an effect that shows"
             ] += 1
     if wavering:
-        return Outcome(why=wavering)
+        return Outcome(told=told, why=wavering)
     return Outcome(told=told, why="" if told else _most(whys) or heard.stopped or "nothing could be called")
 
 
@@ -201,7 +201,8 @@ def verdict(kind: str, name: str, known: Judged) -> InteractionVerdict:
     if not proofs:
         why = "; in place: ".join(filter(None, (one.why, place.why)))
         return InteractionVerdict(kind, name, "incomparable", why or "nothing could be called")
-    notes = [f"not on the scratch copy: {one.why}" if not one.told and one.why else ""]
+    # Some calls told enough, others did not.
+    notes = [f"{'left aside' if one.told else 'not on the scratch copy'}: {one.why}" if one.why else ""]
     return InteractionVerdict(
         kind, name, "same", "; ".join(filter(None, notes)), one.told + place.told, " and ".join(proofs)
     )

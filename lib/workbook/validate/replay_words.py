@@ -187,17 +187,17 @@ def event_body(code: Code) -> str:
 
 
 def renamed(text: str, names: Mapping[str, str], known: Collection[tuple[str, str]], sql_mode: str = "") -> str:
-    """`text` with databases under their new `names`, where what follows the dot is `known` (database, lower-case name)."""
-    code = code_of(tokens_of(text, sql_mode))
+    """`text` with databases under their new `names`: those before two dots, and those before one where what follows is
+    `known` (database, lower-case name) and not a column."""
+    code = [*code_of(tokens_of(text, sql_mode)), *[Token("space", "", len(text))] * 4]
     edits = []
-    for database, dot, item in zip(code, code[1:], code[2:], strict=False):
-        if (
-            database.kind in ("name", "word")
-            and dot.text == "."
-            and item.kind in ("name", "word")
-            and database.identifier in names
-            and (database.identifier, item.identifier.lower()) in known
-        ):
+    for place in range(len(code) - 4):
+        database, dot, item, further = code[place : place + 4]
+        if database.kind not in ("name", "word") or dot.text != "." or item.kind not in ("name", "word"):
+            continue
+        if database.identifier not in names or (place and code[place - 1].text == "."):
+            continue
+        if further.text == "." or (database.identifier, item.identifier.lower()) in known:
             edits.append((database.start, database.end, "`" + names[database.identifier] + "`"))
     for start, end, new in reversed(edits):
         text = text[:start] + new + text[end:]
