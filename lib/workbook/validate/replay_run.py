@@ -19,6 +19,7 @@ from workbook.validate.replay_calls import Call
 from workbook.validate.rows import decoded
 
 Path = tuple[str, ...]
+Sums = tuple[int, ...]  # rows, and their hashes added up
 # The clock and the dice of every call: a leap day, so that nothing comes out alike by chance.
 _FIXED = "SET SESSION timestamp = 1709214323.654321, rand_seed1 = 123456789, rand_seed2 = 987654321, last_insert_id = 0"
 _MOST_ROWS = 2000
@@ -44,7 +45,7 @@ class Effect:
     @property
     def wrote(self) -> bool:
         """Whether rows of a table are not what they were."""
-        return any(path[0] in ("row", "row without a key") for path in self.values)
+        return any(path[0] in ("row", "row without a key", "sum") for path in self.values)
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Watched:
     name: str
     table: Table
     fields: tuple[Field, ...]
-    sums: tuple[Any, ...] = ()
+    sums: Sums = ()
     rows: Mapping[Path, str | None] = field(default_factory=dict)
 
     @classmethod
@@ -77,18 +78,23 @@ class Watched:
 
 
 class Driver:
-    """One side of a replay: the scratch copy as it stands, and a connection that is made anew where it was lost."""
+    """One side of a replay: the scratch copy as it stands, and a connection that is made anew where it was lost.
 
-    def __init__(self, server: Server, tables: Mapping[TablePath, Table], seconds: float):
+    `detailed` where every row that a call changed is to be read, and not only the sums of its table.
+    """
+
+    def __init__(self, server: Server, tables: Mapping[TablePath, Table], seconds: float, detailed: bool = False):
         self._server = server
         self._seconds = seconds
+        self._detailed = detailed
         self._connection: pymysql.Connection[Any] | None = None
         self.watched = {path: Watched.of(path, table) for path, table in tables.items()}
         for chosen in _batches(list(self.watched.values())):
             for watched, sums in zip(chosen, self._sums(chosen), strict=True):
                 watched.sums = sums
-        for watched in self.watched.values():
-            watched.rows = self._rows(watched)
+        if detailed:
+            for watched in self.watched.values():
+                watched.rows = self._rows(watched)
 
     def close(self) -> None:
         """Leave the connection."""
@@ -124,7 +130,7 @@ class Driver:
             for batch in _batches(chosen):
                 for watched, sums in zip(batch, self._sums(batch), strict=True):
                     if sums != watched.sums:
-                        values.update(self._changes(watched))
+                        values.update(self._changes(watched, sums))
             with connection.cursor() as cursor:
                 cursor.execute("ROLLBACK")
         except pymysql.MySQLError as error:
@@ -153,11 +159,11 @@ class Driver:
             self._connection = self._server.raw(autocommit=False, conv=dict(encoders))
         return self._connection
 
-    def _sums(self, chosen: Sequence[Watched]) -> list[tuple[Any, ...]]:
+    def _sums(self, chosen: Sequence[Watched]) -> list[Sums]:
         statement = " UNION ALL ".join(watched.summed(number) for number, watched in enumerate(chosen))
         with self._open().cursor() as cursor:
             cursor.execute(f"{statement} ORDER BY 1")
-            return [row[1:] for row in cursor.fetchall()]
+            return [(int(rows), int(hashes or 0)) for _, rows, hashes in cursor.fetchall()]
 
     def _rows(self, watched: Watched) -> dict[Path, str | None]:
         with self._open().cursor() as cursor:
@@ -177,7 +183,11 @@ class Driver:
                 rows[kind, watched.name, " | ".join(key), item.name] = decoded(value)
         return rows
 
-    def _changes(self, watched: Watched) -> dict[Path, str | None]:
+    def _changes(self, watched: Watched, sums: Sums) -> dict[Path, str | None]:
+        """How a table is not what it was: the rows that changed, or by how much its sums did."""
+        if not self._detailed:
+            moved = [now - before for now, before in zip(sums, watched.sums, strict=True)]
+            return {("sum", watched.name): " ".join(map(str, moved))}
         now = self._rows(watched)
         changed: dict[Path, str | None] = {
             path: value for path, value in now.items() if path not in watched.rows or watched.rows[path] != value

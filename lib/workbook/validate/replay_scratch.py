@@ -32,10 +32,16 @@ _LOCK = "workbook_replay"
 
 @dataclass(frozen=True)
 class Side:
-    """One side's definitions as they stand, or will stand at the cutover, on the target."""
+    """One side's definitions as they stand, or will stand at the cutover, on the target; `keys` is the code of it to make."""
 
     definitions: Definitions
     tables: Mapping[TablePath, tuple[TableDefinition, Table]]
+    keys: frozenset[Key]
+
+    def only(self, keys: Collection[Key], tables: Collection[TablePath]) -> "Side":
+        """As much of it as some of the code comes to."""
+        kept = {path: table for path, table in self.tables.items() if path in tables}
+        return replace(self, tables=kept, keys=self.keys & frozenset(keys))
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,13 @@ def source_side(source: Definitions, tables: Collection[TablePath]) -> Side:
             table = wanted(source, path)
             keys, _ = expected_foreign_keys(source, path)
             made[path] = (replace(table.table, foreign_keys=keys), table.facts)
-    return Side(source, made)
+    return Side(source, made, frozenset(source.code_by_key))
 
 
 def target_side(target: Definitions, tables: Collection[TablePath]) -> Side:
     """What stands on the target."""
-    return Side(
-        target, {path: (target.split[path], target.catalog.table[path]) for path in target.tables if path in tables}
-    )
+    made = {path: (target.split[path], target.catalog.table[path]) for path in target.tables if path in tables}
+    return Side(target, made, frozenset(target.code_by_key))
 
 
 @dataclass
@@ -104,6 +109,8 @@ class Stage:
                     tables[path] = replace(facts, database=self.names[path[0]])
             self._fill(session, tables, samples)
             for code in self._in_order(side.definitions, failed):
+                if code.key not in side.keys:
+                    continue
                 why = self._code(session, code, collations.get(code.database), events)
                 if why:
                     failed[code.key] = why

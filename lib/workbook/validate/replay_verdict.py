@@ -49,6 +49,8 @@ class Heard:
     # With the source's definitions once more, where something differed.
     again: tuple[Effect | None, ...] = ()
     stopped: str = ""
+    # Whether something differed when the calls were first made, in which rows were not read one by one.
+    odd: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Outcome:
 
 
 # The order in which differences are looked for: what an application would notice first.
-_FIRST = ("error", "row", "row without a key", "answer", "columns", "count")
+_FIRST = ("error", "row", "row without a key", "answer", "columns", "count", "sum")
 
 
 def outcome(group: Group, heard: Heard, show_values: bool) -> Outcome:
@@ -91,6 +93,8 @@ def outcome(group: Group, heard: Heard, show_values: bool) -> Outcome:
             whys[
                 f"every call ends in error {error.partition(':')[0]}" if error else "no call had an effect that shows"
             ] += 1
+    if heard.odd and not wavering:
+        wavering = "it answered otherwise once, and alike when it was called again"
     if wavering:
         return Outcome(told=told, why=wavering)
     return Outcome(told=told, why="" if told else _most(whys) or heard.stopped or "nothing could be called")
