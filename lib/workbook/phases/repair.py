@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.schema.choices import converted_columns
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 from workbook.validate.content import Servers, compare_table
-from workbook.validate.objects import compare_objects
+from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.repair import Repair, delete_rows, file_text, insert_rows, read_rows, stored
 
 
@@ -242,7 +243,8 @@ def _judged(settings: Settings, chosen: Proposed, ends: Ends, ledger: Ledger) ->
             wrong.append(f"{mysql_path(*path)} is {verdict.verdict}")
     things = {item.object for item in chosen.repairs if item.kind == "statements"}
     if things:
-        for found in compare_objects(ends.source, ends.target, ends.catalog, ends.mapping, ledger.owned()):
+        known = partial(read_definitions, ends.source, ends.target, ends.catalog, ends.mapping)
+        for found in compare_objects(ends.source, ends.target, ends.catalog, ends.mapping, ledger.owned(), known):
             name = f"{found.kind} {found.name}"
             if name in things and found.verdict == "different":
                 wrong.append(f"{name}: {found.detail}")

@@ -5,14 +5,19 @@ from dataclasses import replace
 
 from workbook.validate.defects import UNKNOWN, defect_of, object_defect
 from workbook.validate.explain import TableDefect
-from workbook.validate.result import HOPS, Finding, ObjectVerdict, RelationVerdict, TableVerdict
+from workbook.validate.relations_face import RelationVerdict
+from workbook.validate.replay_verdict import InteractionVerdict
+from workbook.validate.result import HOPS, Finding, ObjectVerdict, TableVerdict
 
 
 def findings_of(
-    tables: Sequence[TableVerdict], objects: Sequence[ObjectVerdict], relations: Sequence[RelationVerdict]
+    tables: Sequence[TableVerdict],
+    objects: Sequence[ObjectVerdict],
+    relations: Sequence[RelationVerdict],
+    interactions: Sequence[InteractionVerdict] = (),
 ) -> tuple[Finding, ...]:
     """Everything that is not as it should be, numbered from 1."""
-    found = [*_of_tables(tables), *_of_objects(objects), *_of_relations(relations)]
+    found = [*_of_tables(tables), *_of_objects(objects), *_of_relations(relations), *_of_interactions(interactions)]
     return tuple(replace(item, id=number) for number, item in enumerate(found, 1))
 
 
@@ -114,6 +119,9 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
             yield Finding("could not be compared", "", name, None, None, item.detail)
         elif item.verdict != "same":
             baseline = item.orphans_source or 0
+            if {item.orphans_target, item.orphans_warehouse} <= {None, baseline}:
+                said = item.detail or "parents have other numbers of children than on the source"
+                yield Finding("a foreign key does not hold as on the source", "", name, None, None, said)
             defect = defect_of(36)
             for hop, count in (("source-target", item.orphans_target), ("source-warehouse", item.orphans_warehouse)):
                 if count is None or count == baseline:
@@ -131,3 +139,9 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
                     cause=defect.cause,
                     mend=_mend_table(hop),
                 )
+
+
+def _of_interactions(interactions: Sequence[InteractionVerdict]) -> Iterable[Finding]:
+    for item in interactions:
+        if item.verdict == "different":
+            yield Finding("interaction differs", "source-target", f"{item.kind} {item.name}", None, None, item.detail)

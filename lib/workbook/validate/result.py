@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from workbook import faces
 from workbook.validate import drilldown
 from workbook.validate.explain import TableDefect
+from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
+from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import Encoded, RowDifference
 from workbook.validate.selftest import SelfTest
 
@@ -66,20 +68,6 @@ class ObjectVerdict:
 
 
 @dataclass(frozen=True)
-class RelationVerdict:
-    """A foreign key with the rows that have no parent, on each side (None: not looked at)."""
-
-    name: str
-    child: str
-    parent: str
-    orphans_source: int | None
-    orphans_target: int | None
-    orphans_warehouse: int | None
-    verdict: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
 class Finding:
     """One thing that is wrong: the defect (`number` of defects.py; None where nothing was compared), where, and what it means.
 
@@ -124,15 +112,20 @@ class Validation:
     repairs: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
+    interactions: tuple[InteractionVerdict, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """different before incomparable before same: silence is never success."""
+        """different before incomparable before same: silence is never success.
+
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        """
         return _worst(
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
+            + [item.verdict for item in self.interactions if item.verdict == "different"]
             or ["incomparable"]
         )
 
@@ -150,6 +143,7 @@ class Validation:
             "columns": {
                 hop: {state: counts.get(state, 0) for state in COLUMN_STATES} for hop, counts in states.items()
             },
+            "interactions": counted(self.interactions),
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
@@ -180,6 +174,7 @@ class Validation:
             ],
             "objects": [_plain(item, "parts", "mend", "undo") for item in self.objects],
             "relations": [asdict(item) for item in self.relations],
+            "interactions": [asdict(item) for item in self.interactions],
             "findings": [
                 {
                     **_plain(item, "samples"),
@@ -314,20 +309,16 @@ class Validation:
         )
 
     def relations_table(self) -> faces.Html:
-        """Foreign keys with their orphans on all sides."""
-        return faces.table(
-            [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in self.relations],
-            {
-                "verdict": "Verdict",
-                "name": "Foreign key",
-                "child": "Child",
-                "parent": "Parent",
-                "orphans_source": "Orphans, source",
-                "orphans_target": "Orphans, Cloud SQL",
-                "orphans_warehouse": "Orphans, BigQuery",
-            },
-            caption="Foreign keys",
-        )
+        """Foreign keys with their orphans and the children of their parents; where the sides differ, all are shown."""
+        return relations_face(self.relations)
+
+    def relations_plot(self) -> "go.Figure":
+        """The share of parents with no child, one, some and many, by relation and side."""
+        return relations_figure(self.relations)
+
+    def interactions_table(self) -> faces.Html:
+        """Triggers, routines, events and views by what they do, counted, then one by one, differences first."""
+        return interactions_face(self.interactions)
 
     def similarity_plot(self) -> "go.Figure":
         """Rows of each table on both ends of each hop, so that a difference jumps to the eye."""

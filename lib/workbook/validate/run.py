@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 
 from google.cloud import bigquery
 
@@ -18,9 +19,11 @@ from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
-from workbook.validate.objects import compare_objects, compare_relations
+from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.pace import Pace
+from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
+from workbook.validate.replay import compare_interactions
 from workbook.validate.result import Finding, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
@@ -56,15 +59,18 @@ def validate_copy(
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
-    objects = compare_objects(source, target, catalog, mapping, owned)
+    definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
+    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
+    # Last, since the scratch copy moves the target's own GTID set.
+    interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
     notes = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
-    found = findings_of(tables, objects, relations)
+    found = findings_of(tables, objects, relations, interactions)
     repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
     return Validation(
@@ -82,6 +88,7 @@ def validate_copy(
             for repair in repairs
         },
         selftest=selftest,
+        interactions=tuple(interactions),
     )
 
 
