@@ -24,6 +24,7 @@ SANDBOX = [f"{WORKBOOK} sandbox up --scale 0.1", f"{WORKBOOK} sandbox down"]
 PHASE_COMMANDS = [
     f"{WORKBOOK} run profile assess map -p params/local.yaml",
     f"{WORKBOOK} run validate -p params/local.yaml",
+    f"{WORKBOOK} repair -p params/local.yaml",
     f"{WORKBOOK} run pipelines -p params/local.yaml",
     f"{WORKBOOK} pipelines settings web-shop -p params/local.yaml",
     f"{WORKBOOK} pipelines move dashboard --to shadow -p params/local.yaml",

@@ -91,7 +91,12 @@ class Move:
 
     def different(self) -> dict[tuple[str, str], str]:
         found = schema.compare_schema(self.scratch.source, self.scratch.target, self.catalog, self.mapping)
-        return {(item.kind, item.name): item.detail for item in found if item.verdict == "different"}
+        details: dict[tuple[str, str], str] = {}
+        for item in found:
+            if item.verdict == "different":
+                known = details.get((item.kind, item.name))
+                details[item.kind, item.name] = item.detail if known is None else f"{known}; {item.detail}"
+        return details
 
 
 @pytest.mark.parametrize("case", CASES, ids=[path.name for path in CASES])

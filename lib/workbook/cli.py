@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, schedule, site, pipelines, sandbox."""
+"""The command line: workbook run, status, rollback, repair, schedule, site, pipelines, sandbox."""
 
 import json
 import os
@@ -92,6 +92,40 @@ def rollback(
     _say(
         f"Undone: {undone} ({done.statements} statements). Target and warehouse are as they were at the end of {done.to}."
     )
+
+
+@app.command()
+def repair(
+    params_file: ParamsFile,
+    findings: Annotated[
+        list[str] | None,
+        typer.Option("--findings", help="numbers of findings (1,4), or all; none: list what can be mended"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Mend what the last validation found on Cloud SQL, on consent; what was mended is validated again."""
+    from workbook.phases.repair import proposed
+    from workbook.phases.repair import repair as mend
+
+    _use_reports(reports)
+    settings = _settings(params_file, sets)
+    chosen = proposed(settings, findings or ["all"])
+    for item in chosen.findings:
+        column = f" ({item['column']})" if item["column"] else ""
+        typer.echo(f"{item['id']:4}  {item['defect']}: {item['object']}{column}, {item['repair']}")
+    typer.echo(f"The files are in {chosen.folder}." if chosen.repairs else "There is nothing that a repair file mends.")
+    if not findings or not chosen.repairs:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "Nobody consented to the repair.", "It writes to Cloud SQL.", "Add --yes, or run it by hand."
+            )
+        typer.confirm("Run them on Cloud SQL?", abort=True)
+    mend(settings, findings, _say)
+    _say("Mended, and proven. In BigQuery the tables are mended by: workbook run warehouse validate")
 
 
 @app.command()

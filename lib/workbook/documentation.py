@@ -19,7 +19,7 @@ from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
 from workbook.profile import personal
 from workbook.schema import rules
-from workbook.validate import canonical
+from workbook.validate import canonical, defects, settings
 
 
 def keys() -> str:
@@ -72,6 +72,8 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "cleaning": cleaning.markdown,
         "checks": checks.markdown,
         "personal": personal.markdown,
+        "defects": defects.markdown,
+        "settings": settings.markdown,
         "errors": error_tree,
     },
     Path(estimate.__file__).with_name("README.md"): {"terabyte": estimate.markdown},

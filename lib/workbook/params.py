@@ -208,6 +208,11 @@ class Validate(_Section):
     workers: int = Field(2, ge=1, le=32, description="tables compared at once")
     samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
+    replay: bool = Field(
+        True,
+        description="call triggers, routines, events and views on a scratch copy on the target, and compare what they do",
+    )
+    replay_seconds: float = Field(5.0, gt=0, le=600, description="seconds that one call of a replay may take")
 
 
 class Settings(_Section):

@@ -128,7 +128,7 @@ class _Ground:
                 self._sql(role, "INSTALL COMPONENT 'file://component_classic_hashing'")
         urls = [part for role in ("source", "target") for part in (self._url(role), "t")]
         answer, run = self._timed([str(tool), *urls, "-k", "id", "-c", "%", "-a", "hashdiff", "-j", "2", "--json"])
-        lines = len(answer.splitlines())
+        lines = answer.count('["-", ') + answer.count('["+", ')
         if lines != 2 * changed:
             raise RuntimeError(f"it wrote {lines} lines: {answer[-200:]}")
         return run

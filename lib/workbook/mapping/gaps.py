@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping as ReadOnly
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.catalog import Catalog
@@ -13,6 +11,9 @@ from workbook.mapping import cleaning
 from workbook.mapping.objects import ColumnMap, Mapping, TableMap
 from workbook.mapping.suggest import Figures, Suggestion, suggestions
 from workbook.mapping.types import RULES, TypeRule
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 # Which figures of the profile count the rows that a rule's `proof` is about.
 MEASURES = {
@@ -78,13 +79,16 @@ class GapReport:
             "suggestions": [asdict(item) for item in self.suggestions],
         }
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> "go.Figure":
         """Columns in scope by MySQL type, coloured by what their rule loses."""
         faces.plot_theme()
         order = Counter[str]()
         for source, _, _, count in self.columns:
             order[source] += count
         names = [name for name, _ in sorted(order.items(), key=lambda item: (item[1], item[0]))]
+        # Imported here, because the import costs seconds that workers and checks need not pay.
+        import plotly.graph_objects as go
+
         figure = go.Figure()
         for loss, label in (("none", "nothing"), ("representation", "the form only"), ("value", "values may be lost")):
             counts = Counter[str]()

@@ -15,7 +15,7 @@ KEYS = {
     "accounts": ("hosts",),
     "segment": ("priority", "scope", "requires", "tables"),
     "requires": ("hops", "losses", "similarity"),
-    "target": ("to_utf8mb4", "collations", "keyless", "databases"),
+    "target": ("to_utf8mb4", "collations", "keyless", "databases", "settings"),
     "table target": ("to_utf8mb4", "collations", "keyless", "name"),
     "table": ("warehouse", "target", "where", "columns", "by_default", "dedupe", "reject"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by"),

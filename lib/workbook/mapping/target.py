@@ -20,12 +20,14 @@ class TargetRules:
     """`to_utf8mb4`: the character sets whose columns become utf8mb4; `collations`: which collation takes whose place.
 
     A collation that is not named keeps its own rules: utf8mb3_bin becomes utf8mb4_bin. `keyless` says what becomes of
-    a table without a primary key and without a unique key that could stand for one.
+    a table without a primary key and without a unique key that could stand for one. `settings` are settings of the
+    server that may be others on the target.
     """
 
     to_utf8mb4: tuple[str, ...] = ()
     collations: tuple[tuple[str, str], ...] = ()
     keyless: str = "keep"
+    settings: tuple[str, ...] = ()
 
     def moves(self, charset: str | None) -> bool:
         """Whether columns of this character set become utf8mb4."""
@@ -52,6 +54,7 @@ class TargetRules:
             "to_utf8mb4": list(self.to_utf8mb4),
             "collations": dict(self.collations),
             "keyless": self.keyless,
+            "settings": list(self.settings),
         }
 
 
@@ -80,7 +83,9 @@ def target_rules(
                     f"A collation here is one of {WIDE}, since that is what the columns become.",
                     f"Write for example {old}: {WIDE}_0900_ai_ci.",
                 )
-    return TargetRules(charsets, collations, reader.text(node, "keyless", where, KEYLESS) or default.keyless)
+    settings = reader.texts(node, "settings", where) if "settings" in node else default.settings
+    keyless = reader.text(node, "keyless", where, KEYLESS) or default.keyless
+    return TargetRules(charsets, collations, keyless, settings)
 
 
 def markdown() -> str:
@@ -97,6 +102,8 @@ def markdown() -> str:
             "| `keyless` | tables without a primary key, and without a unique key that could be one | "
             + " or ".join(f"`{name}`" for name in KEYLESS)
             + " |",
+            "| `settings` | settings of the server that may be others on the target; the validation names the rest |"
+            " a list of names |",
         )
     )
 

@@ -124,7 +124,7 @@ class Phase:
         return result
 
     def finish(self, result: Any) -> Any:
-        """Save the result as `<phase>.json`, note the state that a rollback to this phase must meet, then judge.
+        """Save the result as `<phase>.json` (and the `files` it has beside it), note the state that a rollback to this phase must meet, then judge.
 
         Raises VerdictFailed for a bad verdict, after everything is saved, so that the report exists when the run is red.
         """
@@ -134,6 +134,9 @@ class Phase:
         part = path.with_suffix(".json.part")
         part.write_text(json.dumps(content, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
         part.rename(path)
+        for name, text in getattr(result, "files", {}).items():
+            (self.run_dir / name).parent.mkdir(exist_ok=True)
+            (self.run_dir / name).write_text(text, encoding="utf-8")
         good = verdict in GOOD
         self.ledger.end(self._entry, "done" if good else "failed", self._fingerprint(), str(path))
         if self._record is not None:

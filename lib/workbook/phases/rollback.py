@@ -15,7 +15,7 @@ from workbook.params import Settings
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import Done, Ledger, reports_folder
-from workbook.phases.order import PHASES, START, phase_named
+from workbook.phases.order import IN_ORDER, PHASES, REPAIR, START, phase_named
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.refresh.swap import restore_triggers
@@ -45,7 +45,11 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
 def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> RolledBack:
     ledger = Ledger(settings.environment)
     done = ledger.phases()
-    finished = [phase.name for phase in PHASES if phase.name in done and done[phase.name].status == "done"]
+    # A validation with a bad verdict has ended all the same, and it is what a repair is taken back to.
+    ended = {"done"}, {"done", "failed"}
+    finished = [
+        phase.name for phase in PHASES if phase.name in done and done[phase.name].status in ended[not phase.writes]
+    ]
     if not done:
         raise UsageError(
             f"Nothing was done yet in the environment {settings.environment!r}.",
@@ -59,10 +63,11 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             "There is no state at its end to go back to.",
             f"Name one of: {', '.join([START, *finished])}.",
         )
-    undoing = [phase for phase in reversed(PHASES) if phase.number > number and phase.name in done]
+    kept = 0 if to == START else IN_ORDER.index(phase_named(to)) + 1
+    undoing = [phase for phase in reversed(IN_ORDER[kept:]) if phase.name in done]
     if any(phase.writes_target for phase in undoing):
         refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
-    states = {server: _expected(server, number, done) for server in ("target", "warehouse")}
+    states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
     restored: tuple[Catalog, MappingInForce] | None = None
     if "bulk_load" in [phase.name for phase in undoing] and number >= phase_named("schema").number:
@@ -76,7 +81,11 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         for statement in ledger.to_undo(phase.name, "warehouse"):
             warehouse.query(statement).result()
             statements += 1
-        statements += plan.undo(ledger.to_undo(phase.name, "target"), target)
+        steps = ledger.to_undo(phase.name, "target")
+        if phase is REPAIR and "bulk_load" in done and done["bulk_load"].started > done[REPAIR.name].started:
+            # All rows were loaded anew since: those kept from before are of no use any more.
+            steps = [statement for statement in steps if statement.startswith("DROP TABLE")]
+        statements += plan.undo(steps, target)
         if phase.name == "bulk_load" and restored is not None:
             _restore(source, target, restored, ledger, say)
         ledger.mark_undone(phase.name)
@@ -123,14 +132,14 @@ def _drop_own_schema(target: Server) -> None:
         target.execute(f"DROP DATABASE {quote_mysql(SCHEMA)}")
 
 
-def _expected(server: str, number: int, done: Mapping[str, Done]) -> tuple[bool, dict[str, str] | None]:
-    """Whether any phase has written to the server, and its fingerprint at the end of phase `number` (None: not noted).
+def _expected(server: str, kept: int, done: Mapping[str, Done]) -> tuple[bool, dict[str, str] | None]:
+    """Whether any phase has written to the server, and its fingerprint at the end of the first `kept` (None: not noted).
 
     That is what the first writer after it found when it first ran; where there is none, what the last writer up to it
     left behind. A phase that runs again over a whole copy leaves more behind than its own work.
     """
-    writers = [phase for phase in PHASES if phase.name in done and getattr(phase, f"writes_{server}")]
-    later = [phase for phase in writers if phase.number > number]
+    writers = [phase for phase in IN_ORDER if phase.name in done and getattr(phase, f"writes_{server}")]
+    later = [phase for phase in writers if phase in IN_ORDER[kept:]]
     if later:
         return True, (done[later[0].name].before or {}).get(server)
     if writers:

@@ -15,7 +15,7 @@ _LITERAL = re.compile(rf"\b(?:{'|'.join((*INTRODUCERS, '_utf8'))})(?=\\?')", re.
 def column_differences(
     source: Definitions, target: Definitions, path: TablePath, here: Sequence[Column]
 ) -> list[tuple[str, str]]:
-    """(column, what differs) for each column that is missing, extra, moved or defined otherwise on the target.
+    """(column, what differs), one by one, where a column is missing, extra, moved or defined otherwise on the target.
 
     `here` are the columns as they are wanted.
     """
@@ -30,8 +30,7 @@ def column_differences(
         key = (*path, column.name)
         if source.members.get(key) != target.members.get(key) and "type" not in " ".join(differences):
             differences.append("its members differ where the server prints ?")
-        if differences:
-            found.append((column.name, "; ".join(differences)))
+        found += [(column.name, what) for what in differences]
     names = [column.name for column in here]
     found += [(name, "is on the target only") for name in there if name not in names]
     order = [name for name in there if name in names]

@@ -18,13 +18,20 @@ from workbook.schema.wanted import CLOUD_SQL, MAPPING, Wanted, wanted
 
 @dataclass(frozen=True)
 class ObjectDifference:
-    """An object's verdict: same, different, or tolerated by a rule that `detail` names; `by` says whose rule it is."""
+    """An object's verdict: same, different, or tolerated by a rule that `detail` names; `by` says whose rule it is.
+
+    `parts`: each of its differences is an object of its own, too. `mend` are statements that make it as it is wanted,
+    and `undo` those that take that back; empty where it takes more.
+    """
 
     kind: str
     name: str
     verdict: str
     detail: str = ""
     by: str = ""
+    parts: bool = False
+    mend: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -71,19 +78,34 @@ def _tables(source: Definitions, target: Definitions) -> Iterable[ObjectDifferen
         table = wanted(source, path)
         there = target.split[path]
         columns = column_differences(source, target, path, table.facts.columns)
-        differences = [f"column {column!r} {what}" for column, what in columns]
-        differences += _option_differences(target, path, table, there)
+        options = _option_differences(target, path, table, there)
+        differences = [f"column {column!r} {what}" for column, what in columns] + options
         verdict = "different" if differences else "tolerated" if table.changes else "same"
         detail = "; ".join(differences or [change for change, _ in table.changes])
-        yield ObjectDifference("table", name, verdict, detail, "" if differences else table.by)
+        yield ObjectDifference("table", name, verdict, detail, "" if differences else table.by, bool(differences))
+        here, after = ({part.name: part.text for part in side.columns} for side in (table.table, there))
         for column, what in columns:
-            yield ObjectDifference("column", mysql_path(*path, column), "different", what)
+            mend, undo = (
+                _modify(name, here.get(column), after.get(column)),
+                _modify(name, after.get(column), here.get(column)),
+            )
+            yield ObjectDifference("column", mysql_path(*path, column), "different", what, mend=mend, undo=undo)
+        for what in options:
+            yield ObjectDifference("option", name, "different", what)
         yield from _parts(source, path, table.table, there)
         if there.auto_increment < table.table.auto_increment:
             detail = (
                 f"the next value {table.table.auto_increment} became {there.auto_increment}: values would come again"
             )
-            yield ObjectDifference("counter", name, "different", detail)
+            mend = (f"ALTER TABLE {name} AUTO_INCREMENT = {table.table.auto_increment}",)
+            yield ObjectDifference("counter", name, "different", detail, mend=mend)
+
+
+def _modify(table: str, wanted: str | None, there: str | None) -> tuple[str, ...]:
+    """The statement that gives a column its wanted definition; none where that would take a column away."""
+    if wanted is None:
+        return ()
+    return (f"ALTER TABLE {table} {'ADD' if there is None else 'MODIFY'} COLUMN {wanted}",)
 
 
 def _option_differences(target: Definitions, path: TablePath, table: Wanted, there: TableDefinition) -> list[str]:
@@ -144,7 +166,11 @@ def _compared(
             else:
                 yield ObjectDifference(kind, name, "tolerated", f"as it is wanted: {part.text}", MAPPING)
         else:
-            yield ObjectDifference(kind, name, "different", f"{part.text} became {found.text}")
+            # A foreign key is not dropped and added under its name by one statement.
+            alter = f"ALTER TABLE {mysql_path(*path)}"
+            mend = (f"{alter} {_drop(kind, found)}", f"{alter} ADD {part.text}")
+            undo = (f"{alter} {_drop(kind, part)}", f"{alter} ADD {found.text}")
+            yield ObjectDifference(kind, name, "different", f"{part.text} became {found.text}", mend=mend, undo=undo)
     for part in missing:
         name = mysql_path(*path, part.name)
         twin = next((other for other in extra.values() if other.definition == part.definition), None)
@@ -152,7 +178,14 @@ def _compared(
             del extra[twin.name.lower()]
             yield ObjectDifference(kind, name, "tolerated", f"is named {twin.name!r}: the name is an automatic one")
         else:
-            yield ObjectDifference(kind, name, "different", f"is missing on the target ({part.text})")
+            yield ObjectDifference(
+                kind,
+                name,
+                "different",
+                f"is missing on the target ({part.text})",
+                mend=(f"ALTER TABLE {mysql_path(*path)} ADD {part.text}",),
+                undo=(f"ALTER TABLE {mysql_path(*path)} {_drop(kind, part)}",),
+            )
     keys = {key.name for key in table.foreign_keys}
     for part in extra.values():
         name = mysql_path(*path, part.name)
@@ -160,6 +193,12 @@ def _compared(
             yield ObjectDifference(kind, name, "tolerated", "made by the server for the foreign key of that name")
         else:
             yield ObjectDifference(kind, name, "different", f"is on the target only ({part.text})")
+
+
+def _drop(kind: str, part: Part) -> str:
+    if part.name == "PRIMARY":
+        return "DROP PRIMARY KEY"
+    return f"DROP {kind.upper()} {quote_mysql(part.name)}"
 
 
 def _automatic(part: Part, table: str) -> bool:

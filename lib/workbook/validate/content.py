@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from workbook.bulk.chunks import chunkable_key
@@ -11,15 +11,18 @@ from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
-from workbook.mapping.cleaning import clean_select, clean_type
+from workbook.mapping.cleaning import clean_select, clean_type, raw_type
 from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
 from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
+from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
+from workbook.validate.explain import TableDefect, explained
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
 from workbook.validate.result import HOPS, TableVerdict
+from workbook.validate.rows import Located, keys_of
 from workbook.validate.sums import Reading, Side, bucket_count, google_sides
 from workbook.validate.walk import walk_alone, walk_both
 
@@ -29,6 +32,14 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 # A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
 _LARGE_CHUNK = 100_000
+# Names that BigQuery's API and its SQL have for one type.
+_SAME_TYPE = {
+    "INT64": "INTEGER",
+    "FLOAT64": "FLOAT",
+    "BOOL": "BOOLEAN",
+    "DECIMAL": "NUMERIC",
+    "BIGDECIMAL": "BIGNUMERIC",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class _Ends:
     raw: str
     clean: str
     left_out: int | None = None  # rows of the source that the mapping's filter leaves out
+    retyped: dict[str, str] = field(default_factory=dict)  # columns of the raw table that have another type
 
     @property
     def keyed(self) -> bool:
@@ -197,6 +209,15 @@ def _warehouse_sides(
     if odd:
         why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
         return why, why, why
+    types = _attempted(lambda: {item.name: item.field_type for item in client.get_table(raw_path).schema})
+    if not isinstance(types, str):
+        for column in ends.mapped.columns:
+            here, there = raw_type(column), types[column.warehouse_name]
+            if _SAME_TYPE.get(here, here) != _SAME_TYPE.get(there, there):
+                ends.retyped[column.name] = f"the type {here} became {there}"
+    if ends.retyped:
+        why = "; ".join(f"{name}: {what}" for name, what in ends.retyped.items())
+        return why, why, why
 
     def alone(source: str, values: list[str], keyed: bool) -> Side | str:
         found = _attempted(lambda: google_sides(client, [source], names, values, keyed, ends.buckets))
@@ -242,9 +263,17 @@ def _hop(
     if isinstance(one, str) or isinstance(other, str):
         place, why = (before, one) if isinstance(one, str) else (after, other)
         # A table that is not there is a difference, not a failure to look.
-        verdict = "different" if "not there" in str(why) or "doesn't exist" in str(why) else "incomparable"
+        retyped = ends.retyped if place == "warehouse" else {}
+        lost = "not there" in str(why) or "doesn't exist" in str(why) or bool(retyped)
+        verdict = "different" if lost else "incomparable"
+        columns = {name: "different" if name in retyped else "incomparable" for name in names}
         return replace(
-            base, verdict=verdict, columns=dict.fromkeys(names, verdict), why=f"{place}: {why}", similarity=0.0
+            base,
+            verdict=verdict,
+            columns=columns if retyped else dict.fromkeys(names, verdict),
+            why=f"{place}: {why}",
+            similarity=0.0,
+            classes=tuple(TableDefect(45, name, "type", 0, 0, 0, what, ()) for name, what in retyped.items()),
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
     masked = dict(ends.mapped.flow.masks) if before == "source" else {}
@@ -265,7 +294,55 @@ def _hop(
 
     search = Search(names, ends.table.key, settings.validate_.samples)
     why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
-    return _different(base, states, search, why)
+    located = search.located()
+    judged = _different(base, states, search, located, why)
+    if why:
+        return judged
+    if hop == HOPS[0] and ends.mapped.flow == DIRECT and search.all_read:
+        judged = replace(judged, keys=keys_of(names, ends.table.key, located.differences))
+
+    def asked(side: str) -> Reader:
+        if side == "warehouse":
+            assert client
+            columns = tuple((item.warehouse_name, item.rule.warehouse_type) for item in ends.fields)
+            return GoogleReader(client, ends.raw, tuple(_google_columns(ends)[0]), columns, _text_key(ends))
+        reading = readings[side == "target"]
+        table = ends.table if side == "source" else carried_table(ends.table, ends.mapped.flow)
+        return MysqlReader(reading.session, table, tuple(reading.fields), kind, reading.only)
+
+    hashed = frozenset(
+        place
+        for place, item in enumerate(ends.fields)
+        if "SHA2(" in (item.rule.exact if kind == "exact" else item.rule.shared)
+    )
+    return _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
+
+
+def _explained(
+    judged: TableVerdict,
+    ends: _Ends,
+    names: list[str],
+    located: Located,
+    hashed: frozenset[int],
+    before: Reader,
+    after: Reader,
+    settings: Settings,
+) -> TableVerdict:
+    """The verdict with its differing rows as named defects; where they cannot be asked for, it stays without names."""
+    classes = _attempted(
+        lambda: explained(
+            ends.table, names, located, hashed, before, after, judged.rows_source, settings.validate_.samples
+        )
+    )
+    if isinstance(classes, str):
+        return replace(judged, why="; ".join(filter(None, (judged.why, f"its rows could not be named: {classes}"))))
+    return replace(judged, classes=classes)
+
+
+def _text_key(ends: _Ends) -> tuple[str, ...]:
+    """The columns of the key in the warehouse, where all of them are text."""
+    keyed = [item for item in ends.fields if item.key]
+    return tuple(item.warehouse_name for item in keyed) if all(item.rule.free for item in keyed) else ()
 
 
 def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends: _Ends, alike: bool) -> str:
@@ -292,14 +369,15 @@ def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends:
     return ""
 
 
-def _different(base: TableVerdict, states: dict[str, str], search: Search, failed: str) -> TableVerdict:
+def _different(
+    base: TableVerdict, states: dict[str, str], search: Search, located: Located, failed: str
+) -> TableVerdict:
     """The verdict where digests differ, also where not all rows could be looked at; columns not seen are `sampled`.
 
     Rows without a hash are no difference: nothing is known of them.
     """
     if "have no hash" in failed:
         return replace(base, verdict="incomparable", columns=dict.fromkeys(states, "incomparable"), why=failed)
-    located = search.located()
     columns = {
         name: "different" if name in located.columns else state if search.all_read and not failed else "sampled"
         for name, state in states.items()
@@ -367,7 +445,16 @@ def _clean_verdict(
     search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
     of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
     failed = _attempted(lambda: _search(search, of, (one, other), ends, False))
-    judged = _different(raw, states, search, failed)
+    located = search.located()
+    judged = _different(raw, states, search, located, failed)
+    if not failed:
+        key = tuple(columns[0])
+        typed = tuple((column.warehouse_name, clean_type(column)) for column in ends.mapped.columns)
+        hashed = frozenset(place for place, (_, kind) in enumerate(typed) if "SHA256" in CLEAN_CANONICAL[kind])
+        expected, clean = (
+            GoogleReader(client, place, key, typed, _text_key(ends)) for place in (ends.expected, ends.clean)
+        )
+        judged = _explained(judged, ends, list(search.names), located, hashed, expected, clean, settings)
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )

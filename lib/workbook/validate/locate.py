@@ -4,9 +4,10 @@ A row is 16 bytes on its way here, whatever it holds, so that a million differin
 megabytes; only those that are shown are then read, by the hash of their key.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from workbook.bulk.chunks import Chunk
 from workbook.validate.encoding import Kind, google_hash, mysql_digest, mysql_value
-from workbook.validate.rows import Encoded, Located, compare, merged, text
+from workbook.validate.rows import Difference, Encoded, Located, compare, shown, text
 from workbook.validate.sums import Digest, Reading, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets
 from workbook.validate.walk import joined
 
@@ -180,13 +181,38 @@ class Search:
         left = max(MOST_ROWS - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
             part = slice(first, min(first + _KEYS_A_QUERY, left))
-            old, new = np.concatenate([changed[part], missing[part]]), np.concatenate([changed[part], extra[part]])
-            if not len(old) and not len(new):
+            keys = np.unique(np.concatenate([changed[part], missing[part], extra[part]]))
+            if not len(keys):
                 break
-            self._read += max(len(old), len(new))
-            rows = self._both(partial(_read, before, region, old), partial(_read, after, region, new))
-            self._parts.append(compare(self.names, self.key, *rows, self.samples))
+            self._read += len(keys)
+            rows = self._both(partial(_read, before, region, keys), partial(_read, after, region, keys))
+            self._parts.append(
+                self._compared(*rows, set(missing[part]) - set(changed[part]), set(extra[part]) - set(changed[part]))
+            )
         self.all_read = self.all_read and len(changed) <= left
+
+    def _compared(self, before: list[Encoded], after: list[Encoded], gone: set[int], come: set[int]) -> Located:
+        """Rows of odd keys set side by side. A row that one end has too often is there once on both: it is a twin."""
+        places = [self.names.index(name) for name in self.key] or range(len(self.names))
+        here, there = ([(_first_bits(row, places), row) for row in rows] for rows in (before, after))
+        known = {key for key, _ in here}, {key for key, _ in there}
+        found = compare(
+            self.names,
+            self.key,
+            [row for key, row in here if key not in come],
+            [row for key, row in there if key not in gone],
+            self.samples,
+        )
+        differences = tuple(self._with_twin(item, places, known) for item in found.differences)
+        return replace(found, differences=differences)
+
+    @staticmethod
+    def _with_twin(item: Difference, places: Sequence[int], known: tuple[set[int], set[int]]) -> Difference:
+        row = item.before or item.after
+        assert row is not None
+        if item.kind == "changed" or item.twin:
+            return item
+        return replace(item, twin=_first_bits(row, places) in known[item.kind == "missing"])
 
     def _both(self, one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
         if not self.at_once:
@@ -197,8 +223,10 @@ class Search:
 
     def located(self) -> Located:
         """What was found: exact counts, the columns and samples of the rows that were read."""
-        found = merged(self._parts, self.samples)
-        return Located(self.missing, self.extra, self.changed, found.columns, found.rows)
+        differences = tuple(item for part in self._parts for item in part.differences)
+        columns = tuple(sorted({name for part in self._parts for name in part.columns}))
+        rows = shown(self.names, self.key, differences, self.samples)
+        return Located(self.missing, self.extra, self.changed, columns, rows, differences)
 
 
 def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
@@ -245,6 +273,12 @@ def in_buckets(
 
 def _read(end: End, region: Region, keys: Keys) -> list[Encoded]:
     return end.rows(region, [f"{int(key):016x}" for key in keys]) if len(keys) else []
+
+
+def _first_bits(row: Encoded, places: Sequence[int]) -> int:
+    """The first 64 bits of the hash of a row's key, as the servers know it."""
+    key = "".join(row[place] for place in places).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big")
 
 
 def unpacked(pairs: bytes) -> Pairs:

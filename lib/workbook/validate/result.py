@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from workbook import faces
-from workbook.validate.rows import RowDifference
+from workbook.validate import drilldown
+from workbook.validate.explain import TableDefect
+from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
+from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
+from workbook.validate.rows import Encoded, RowDifference
 from workbook.validate.selftest import SelfTest
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ class TableVerdict:
     """A table on one hop. `columns` holds the state of each; rows are counted on both ends of the hop.
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
+    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair.
     """
 
     database: str
@@ -42,35 +47,33 @@ class TableVerdict:
     similarity: float | None = None
     why: str = ""
     seconds: float = 0.0
+    classes: tuple[TableDefect, ...] = ()
+    keys: tuple[Encoded, ...] = ()
 
 
 @dataclass(frozen=True)
 class ObjectVerdict:
-    """A table definition, index, view, routine, account or grant, source against target."""
+    """A table definition, index, view, routine, account or grant, source against target.
+
+    `parts`, `mend` and `undo` are those of schema.ObjectDifference.
+    """
 
     kind: str
     name: str
     verdict: str  # same, tolerated, different or incomparable
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class RelationVerdict:
-    """A foreign key with the rows that have no parent, on each side (None: not looked at)."""
-
-    name: str
-    child: str
-    parent: str
-    orphans_source: int | None
-    orphans_target: int | None
-    orphans_warehouse: int | None
-    verdict: str
-    detail: str = ""
+    parts: bool = False
+    mend: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: what it is, where, on how many rows, and what it means."""
+    """One thing that is wrong: the defect (`number` of defects.py; None where nothing was compared), where, and what it means.
+
+    `rows` show it of the `looked` rows that were looked at; `total` differ in this place. `repair` is the file, beside
+    the result, with the statement that mends it.
+    """
 
     defect: str
     hop: str
@@ -78,6 +81,20 @@ class Finding:
     column: str | None
     rows: int | None
     explanation: str
+    id: int = 0
+    number: int | None = None
+    looked: int | None = None
+    total: int | None = None
+    evidence: str = ""
+    cause: str = ""
+    mend: str = ""
+    repair: str | None = None
+    samples: tuple[RowDifference, ...] = ()
+
+    @property
+    def share(self) -> float | None:
+        """The share of the rows looked at that show it."""
+        return None if self.rows is None or not self.looked else self.rows / self.looked
 
 
 @dataclass(frozen=True)
@@ -92,16 +109,23 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    repairs: tuple[dict[str, Any], ...] = ()
+    files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
+    interactions: tuple[InteractionVerdict, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """different before incomparable before same: silence is never success."""
+        """different before incomparable before same: silence is never success.
+
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        """
         return _worst(
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
+            + [item.verdict for item in self.interactions if item.verdict == "different"]
             or ["incomparable"]
         )
 
@@ -119,6 +143,7 @@ class Validation:
             "columns": {
                 hop: {state: counts.get(state, 0) for state in COLUMN_STATES} for hop, counts in states.items()
             },
+            "interactions": counted(self.interactions),
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
@@ -141,15 +166,24 @@ class Validation:
             ],
             "tables": [
                 {
-                    **asdict(table),
+                    **_plain(table, "samples", "classes", "keys"),
                     "samples": [self._sample(row) for row in table.samples],
                     "seconds": round(table.seconds, 3),
                 }
                 for table in self.tables
             ],
-            "objects": [asdict(item) for item in self.objects],
+            "objects": [_plain(item, "parts", "mend", "undo") for item in self.objects],
             "relations": [asdict(item) for item in self.relations],
-            "findings": [asdict(item) for item in self.findings],
+            "interactions": [asdict(item) for item in self.interactions],
+            "findings": [
+                {
+                    **_plain(item, "samples"),
+                    "share": item.share,
+                    "samples": [self._sample(row) for row in item.samples],
+                }
+                for item in self.findings
+            ],
+            "repairs": list(self.repairs),
             "coverage": self.coverage,
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 1),
@@ -183,21 +217,10 @@ class Validation:
         )
 
     def findings_table(self) -> faces.Html:
-        """What is wrong, in words."""
+        """What is wrong: a line for each finding, and its rows folded under it."""
         if not self.findings:
             return faces.text("Nothing was found to be different.")
-        return faces.table(
-            [asdict(item) for item in self.findings],
-            {
-                "defect": "What",
-                "hop": "Hop",
-                "object": "Where",
-                "column": "Column",
-                "rows": "Rows",
-                "explanation": "What it means",
-            },
-            caption="Findings",
-        )
+        return drilldown.findings(self.findings, HOP_TITLES, self._sample)
 
     def hops_table(self) -> faces.Html:
         """Every table with its verdict on each hop, differences first."""
@@ -286,20 +309,16 @@ class Validation:
         )
 
     def relations_table(self) -> faces.Html:
-        """Foreign keys with their orphans on all sides."""
-        return faces.table(
-            [{**asdict(item), "verdict": faces.badge(item.verdict)} for item in self.relations],
-            {
-                "verdict": "Verdict",
-                "name": "Foreign key",
-                "child": "Child",
-                "parent": "Parent",
-                "orphans_source": "Orphans, source",
-                "orphans_target": "Orphans, Cloud SQL",
-                "orphans_warehouse": "Orphans, BigQuery",
-            },
-            caption="Foreign keys",
-        )
+        """Foreign keys with their orphans and the children of their parents; where the sides differ, all are shown."""
+        return relations_face(self.relations)
+
+    def relations_plot(self) -> "go.Figure":
+        """The share of parents with no child, one, some and many, by relation and side."""
+        return relations_figure(self.relations)
+
+    def interactions_table(self) -> faces.Html:
+        """Triggers, routines, events and views by what they do, counted, then one by one, differences first."""
+        return interactions_face(self.interactions)
 
     def similarity_plot(self) -> "go.Figure":
         """Rows of each table on both ends of each hop, so that a difference jumps to the eye."""
@@ -358,6 +377,12 @@ class Validation:
             )
         figure.update_layout(title="Columns by state", barmode="stack", xaxis_title="columns", height=260)
         return figure
+
+
+def _plain(item: Any, *without: str) -> dict[str, Any]:
+    """A dataclass as plain values without some of its fields."""
+    kept = {part.name: getattr(item, part.name) for part in fields(item) if part.name not in without}
+    return {name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in kept.items()}
 
 
 def _worst(verdicts: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# Where more rows of a table differ than this, loading it again is the better way to mend it.
+MOST_MENDED = 20_000
 Encoded = tuple[str, ...]
 
 
@@ -22,14 +24,31 @@ class RowDifference:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A row on both ends, encoded; None where it is missing. `twin`: the end that lacks it has a row like it (or, with a
+    key, of the same key), so that it is a copy too few or too many.
+    """
+
+    before: Encoded | None
+    after: Encoded | None
+    twin: bool = False
+
+    @property
+    def kind(self) -> str:
+        """missing, extra or changed."""
+        return "missing" if self.after is None else "extra" if self.before is None else "changed"
+
+
+@dataclass(frozen=True)
 class Located:
-    """The differing rows of a table on a hop, among those that were looked at."""
+    """The differing rows of a table on a hop: how many there are; those that were read, and some of them to show."""
 
     missing: int
     extra: int
     changed: int
     columns: tuple[str, ...]
     rows: tuple[RowDifference, ...]
+    differences: tuple[Difference, ...] = ()
 
 
 def compare(
@@ -40,42 +59,87 @@ def compare(
     `names` are the columns in the order of the rows; `before` and `after` are source and target of the hop.
     """
     places = [names.index(name) for name in key]
-    rows: list[RowDifference] = []
-    columns: set[str] = set()
-    if not places:
-        gone, come = Counter(before) - Counter(after), Counter(after) - Counter(before)
-        for kind, found in (("missing", gone), ("extra", come)):
-            rows += [RowDifference(kind, _named(names, values), keyless=True) for values in found.elements()]
-        missing, extra = sum(gone.values()), sum(come.values())
-        return Located(missing, extra, 0, (), _sampled(rows, samples))
-    old = {tuple(row[place] for place in places): row for row in before}
-    new = {tuple(row[place] for place in places): row for row in after}
-    # Two rows of one key can only be where the key is not enforced: in the warehouse, or after cleaning.
-    doubled = (len(before) - len(old), len(after) - len(new))
-    counts = {"missing": max(doubled[0], 0), "extra": max(doubled[1], 0), "changed": 0}
-    for value in sorted(old.keys() | new.keys()):
-        shown = _named(key, value)
-        if value not in new:
-            rows.append(RowDifference("missing", shown))
-        elif value not in old:
-            rows.append(RowDifference("extra", shown))
-        elif old[value] != new[value]:
-            changed = tuple(
-                (name, decoded(a), decoded(b))
-                for name, a, b in zip(names, old[value], new[value], strict=True)
-                if a != b
-            )
-            columns.update(name for name, _, _ in changed)
-            rows.append(RowDifference("changed", shown, changed))
-    for row in rows:
-        counts[row.kind] += 1
-    if max(doubled) > 0:
-        repeated = Counter(tuple(row[place] for place in places) for row in (after if doubled[1] else before))
-        kind = "extra" if doubled[1] else "missing"
-        for value in [value for value, count in repeated.items() if count > 1][:samples]:
-            rows.append(RowDifference(kind, _named(key, value)))
+    found = _by_key(places, before, after) if places else _as_multisets(before, after)
+    counts = Counter(item.kind for item in found)
+    columns = {
+        name
+        for item in found
+        if item.before is not None and item.after is not None
+        for name, a, b in zip(names, item.before, item.after, strict=True)
+        if a != b
+    }
     return Located(
-        counts["missing"], counts["extra"], counts["changed"], tuple(sorted(columns)), _sampled(rows, samples)
+        counts["missing"],
+        counts["extra"],
+        counts["changed"],
+        tuple(sorted(columns)),
+        shown(names, key, found, samples),
+        tuple(found),
+    )
+
+
+def _as_multisets(before: Sequence[Encoded], after: Sequence[Encoded]) -> list[Difference]:
+    old, new = Counter(before), Counter(after)
+    found = [Difference(row, None, row in new) for row in (old - new).elements()]
+    return found + [Difference(None, row, row in old) for row in (new - old).elements()]
+
+
+def _by_key(places: Sequence[int], before: Sequence[Encoded], after: Sequence[Encoded]) -> list[Difference]:
+    old: dict[Encoded, list[Encoded]] = {}
+    new: dict[Encoded, list[Encoded]] = {}
+    for rows, of_key in ((before, old), (after, new)):
+        for row in rows:
+            of_key.setdefault(tuple(row[place] for place in places), []).append(row)
+    found: list[Difference] = []
+    for key in sorted(old.keys() | new.keys()):
+        here, there = old.get(key, []), new.get(key, [])
+        if here == there:
+            continue
+        # Two rows of one key can only be where the key is not enforced: in the warehouse, or after cleaning.
+        gone, come = (list((Counter(a) - Counter(b)).elements()) for a, b in ((here, there), (there, here)))
+        pairs = min(len(gone), len(come))
+        found += [Difference(a, b) for a, b in zip(gone, come, strict=False)]
+        found += [Difference(row, None, bool(there)) for row in gone[pairs:]]
+        found += [Difference(None, row, bool(here)) for row in come[pairs:]]
+    return found
+
+
+def shown(
+    names: Sequence[str], key: Sequence[str], found: Sequence[Difference], samples: int
+) -> tuple[RowDifference, ...]:
+    """Some differences of each kind as rows to show, so that one kind does not hide another."""
+    places = [names.index(name) for name in key]
+    chosen: list[RowDifference] = []
+    for kind in ("changed", "missing", "extra"):
+        for item in [item for item in found if item.kind == kind][:samples]:
+            row = item.before if item.before is not None else item.after
+            assert row is not None
+            named = _named(key, tuple(row[place] for place in places)) if places else _named(names, row)
+            changed = (
+                tuple(
+                    (name, decoded(a), decoded(b))
+                    for name, a, b in zip(names, item.before, item.after, strict=True)
+                    if a != b
+                )
+                if item.before is not None and item.after is not None
+                else ()
+            )
+            chosen.append(RowDifference(kind, named, changed, keyless=not places))
+    return tuple(chosen)
+
+
+def keys_of(names: Sequence[str], key: Sequence[str], found: Sequence[Difference]) -> tuple[Encoded, ...]:
+    """The encoded keys of differing rows (without a key: the rows); none where there are too many to mend one by one."""
+    if len(found) > MOST_MENDED:
+        return ()
+    places = [names.index(name) for name in key] or range(len(names))
+    return tuple(
+        dict.fromkeys(
+            tuple(row[place] for place in places)
+            for item in found
+            for row in (item.before, item.after)
+            if row is not None
+        )
     )
 
 
@@ -90,27 +154,6 @@ def decoded(encoded: str) -> str | None:
     return (encoded.partition(":")[2] if encoded.startswith("=") else encoded)[:-1]
 
 
-def _sampled(rows: Sequence[RowDifference], samples: int) -> tuple[RowDifference, ...]:
-    """Some of each kind, so that one kind does not hide another."""
-    chosen: list[RowDifference] = []
-    for kind in ("changed", "missing", "extra"):
-        chosen += [row for row in rows if row.kind == kind][:samples]
-    return tuple(chosen)
-
-
-def merged(parts: Sequence[Located], samples: int) -> Located:
-    """Several looks as one: counts added up, samples of each kind."""
-    columns = sorted({name for part in parts for name in part.columns})
-    rows = [row for part in parts for row in part.rows]
-    return Located(
-        sum(part.missing for part in parts),
-        sum(part.extra for part in parts),
-        sum(part.changed for part in parts),
-        tuple(columns),
-        _sampled(rows, samples),
-    )
-
-
 def text(value: Any) -> str:
-    """An encoded value as text; bytes that are no UTF-8 are escaped."""
+    """An encoded value as the servers answer it, as text."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

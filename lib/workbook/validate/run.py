@@ -3,6 +3,8 @@
 import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
 
 from google.cloud import bigquery
 
@@ -16,25 +18,14 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
-from workbook.validate.objects import compare_objects, compare_relations
+from workbook.validate.findings import findings_of
+from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.pace import Pace
-from workbook.validate.result import Finding, ObjectVerdict, RelationVerdict, TableVerdict, Validation
+from workbook.validate.relations import compare_relations
+from workbook.validate.repair import file_text, plan_repairs
+from workbook.validate.replay import compare_interactions
+from workbook.validate.result import Finding, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
-
-_OBJECT_DEFECTS = {
-    "index": "an index is lost or changed",
-    "foreign key": "a foreign key is lost or changed",
-    "check": "a check is lost or changed",
-    "grant": "a privilege is lost or changed",
-    "grants": "a privilege is lost or changed",
-    "account": "an account is lost or changed",
-    "user": "an account is lost or changed",
-    "role": "a role is lost or changed",
-    "trigger": "a trigger is lost or changed",
-    "view": "a view is lost or changed",
-    "event": "an event is lost or changed",
-    "table": "a table's definition is changed",
-}
 
 
 def validate_copy(
@@ -68,24 +59,36 @@ def validate_copy(
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
-    objects = compare_objects(source, target, catalog, mapping, owned)
+    definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
+    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
+    # Last, since the scratch copy moves the target's own GTID set.
+    interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
     notes = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
+    found = findings_of(tables, objects, relations, interactions)
+    repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
+    blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=(*_findings(tables, objects, relations), *_blind(selftest)),
+        findings=(*findings, *blind),
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(notes),
+        repairs=tuple(repair.asdict() for repair in repairs),
+        files={
+            repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
+            for repair in repairs
+        },
         selftest=selftest,
+        interactions=tuple(interactions),
     )
 
 
@@ -111,57 +114,6 @@ def _gtids(server: Server) -> str:
         return session.gtids()
 
 
-def _findings(
-    tables: Sequence[TableVerdict], objects: Sequence[ObjectVerdict], relations: Sequence[RelationVerdict]
-) -> list[Finding]:
-    found = []
-    for table in tables:
-        name = f"{table.database}.{table.table}"
-        if table.verdict == "incomparable":
-            found.append(Finding("could not be compared", table.hop, name, None, None, table.why))
-            continue
-        if table.verdict == "same":
-            continue
-        if not (table.missing or table.extra or table.changed):
-            found.append(Finding("table differs", table.hop, name, None, None, table.why or "its checksums differ"))
-        for count, defect, meaning in (
-            (table.missing, "rows missing", "rows of the hop's source that its target does not have"),
-            (table.extra, "rows extra", "rows of the hop's target that its source does not have"),
-        ):
-            if count:
-                found.append(Finding(defect, table.hop, name, None, count, _with(meaning, table.why)))
-        for column, state in table.columns.items():
-            if state == "different":
-                count = sum(any(changed[0] == column for changed in row.columns) for row in table.samples)
-                meaning = f"the value differs in rows that both ends have; seen in {count} of the sampled rows"
-                found.append(
-                    Finding("value changed", table.hop, name, column, table.changed, _with(meaning, table.why))
-                )
-    for item in objects:
-        if item.verdict in ("different", "incomparable"):
-            defect = (
-                "could not be compared"
-                if item.verdict == "incomparable"
-                else _OBJECT_DEFECTS.get(item.kind, f"a {item.kind} differs")
-            )
-            found.append(Finding(defect, "source-target", f"{item.kind} {item.name}", None, None, item.detail))
-    for relation in relations:
-        if relation.verdict != "same":
-            counts = f"{relation.orphans_source} / {relation.orphans_target} / {relation.orphans_warehouse}"
-            meaning = relation.detail or f"rows without a parent on source / Cloud SQL / BigQuery: {counts}"
-            found.append(
-                Finding(
-                    "a foreign key does not hold as on the source",
-                    "",
-                    f"{relation.child}.{relation.name}",
-                    None,
-                    None,
-                    meaning,
-                )
-            )
-    return found
-
-
 def _blind(selftest: SelfTest) -> Iterator[Finding]:
     """What the self-test says against this validation itself."""
     for item in selftest.missed:
@@ -169,7 +121,3 @@ def _blind(selftest: SelfTest) -> Iterator[Finding]:
         yield Finding("could not be compared", "", item.table, item.column, None, said)
     for why in selftest.why:
         yield Finding("could not be compared", "", "the self-test", None, None, why)
-
-
-def _with(meaning: str, why: str) -> str:
-    return f"{meaning} ({why})" if why else meaning
