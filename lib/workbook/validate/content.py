@@ -22,7 +22,7 @@ from workbook.validate.explain import TableDefect, explained
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
 from workbook.validate.result import HOPS, TableVerdict
-from workbook.validate.rows import Located, keys_of
+from workbook.validate.rows import Located, keys_of, readable
 from workbook.validate.sums import Reading, Side, bucket_count, google_sides
 from workbook.validate.walk import walk_alone, walk_both
 
@@ -315,7 +315,15 @@ def _hop(
         for place, item in enumerate(ends.fields)
         if "SHA2(" in (item.rule.exact if kind == "exact" else item.rule.shared)
     )
-    return _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
+    judged = _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
+    return _readable(judged, ends) if hop == HOPS[0] else judged
+
+
+def _readable(judged: TableVerdict, ends: _Ends) -> TableVerdict:
+    """The verdict with the rows that it shows as MySQL writes them."""
+    rules = {item.name: item.rule.name for item in ends.fields}
+    classes = (replace(item, samples=tuple(readable(row, rules) for row in item.samples)) for item in judged.classes)
+    return replace(judged, samples=tuple(readable(row, rules) for row in judged.samples), classes=tuple(classes))
 
 
 def _explained(

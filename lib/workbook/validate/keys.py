@@ -27,11 +27,12 @@ def literal(column: Column, text: str, kind: Kind) -> str | None:
     if column.data_type in _BYTES:
         return f"x'{text}'" if re.fullmatch(r"(?:[0-9A-Fa-f]{2})*", text) else None
     if column.data_type in _DATES:
-        if kind == "exact":
-            return mysql_string(text)
+        if not re.fullmatch(r"-?\d+", text):
+            # What BigQuery has no date for stands as it is.
+            return mysql_string(text) if kind == "exact" else None
         unit = "DAY" if column.data_type == "date" else "MICROSECOND"
         start = "DATE '1970-01-01'" if column.data_type == "date" else "TIMESTAMP '1970-01-01 00:00:00'"
-        return f"{start} + INTERVAL {text} {unit}" if re.fullmatch(r"-?\d+", text) else None
+        return f"{start} + INTERVAL {text} {unit}"
     return None
 
 

@@ -1,8 +1,10 @@
 """Encoded rows of both ends set side by side: keys that are missing or extra, and the columns that changed."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 # Where more rows of a table differ than this, loading it again is the better way to mend it.
@@ -126,6 +128,38 @@ def shown(
             )
             chosen.append(RowDifference(kind, named, changed, keyless=not places))
     return tuple(chosen)
+
+
+def readable(row: RowDifference, rules: Mapping[str, str]) -> RowDifference:
+    """A row as people write it: dates and times out of days and microseconds. `rules` are type rules by column."""
+
+    def written(name: str, value: str | None) -> str | None:
+        form = _WRITTEN.get(rules.get(name, ""))
+        return form(int(value)) if form and value is not None and re.fullmatch(r"-?\d+", value) else value
+
+    return replace(
+        row,
+        key=tuple((name, written(name, value)) for name, value in row.key),
+        columns=tuple((name, written(name, one), written(name, other)) for name, one, other in row.columns),
+    )
+
+
+def _moment(micros: int) -> str:
+    return str(datetime(1970, 1, 1) + timedelta(microseconds=micros))
+
+
+def _duration(micros: int) -> str:
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    text = f"{'-' * (micros < 0)}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text}.{fraction:06}" if fraction else text
+
+
+_WRITTEN: dict[str, Callable[[int], str]] = {
+    "date": lambda days: str(date(1970, 1, 1) + timedelta(days)),
+    "datetime": _moment,
+    "timestamp": _moment,
+    "time-micros": _duration,
+}
 
 
 def keys_of(names: Sequence[str], key: Sequence[str], found: Sequence[Difference]) -> tuple[Encoded, ...]:
