@@ -21,6 +21,7 @@ LEVELS = [
     {"schema"},
     {"accounts", "bulk", "warehouse"},
     {"validate", "pipelines"},
+    {"refresh"},
     {"site"},
     {"phases", "sandbox"},
     {"cli", "documentation"},

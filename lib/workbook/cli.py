@@ -62,15 +62,31 @@ def status(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) 
 
 @app.command()
 def rollback(
-    phase: Annotated[str, typer.Argument(help='back to the state at the end of this phase; "start": before the first')],
+    phase: Annotated[
+        str,
+        typer.Argument(
+            help='back to the state at the end of this phase; "start": before the first;'
+            ' "previous-copy": the copy before the last refresh is read again'
+        ),
+    ],
     params_file: ParamsFile,
     sets: Sets = None,
     reports: Reports = None,
 ) -> None:
     """Take phases back, latest first, and prove that the state is the one of before."""
+    from workbook.phases.order import PREVIOUS_COPY
+    from workbook.phases.previous import to_previous_copy
     from workbook.phases.rollback import rollback as roll_back
 
     _use_reports(reports)
+    if phase == PREVIOUS_COPY:
+        gone = to_previous_copy(_settings(params_file, sets), _say)
+        _say(
+            f"The copy that was read until {gone.back.mark} is read again, {gone.proven} objects proven; swapped in"
+            f" {gone.back.passage.rename_seconds:.3f} s. The other is kept as {', '.join(gone.back.aside)}: the same"
+            " command again brings it back. The warehouse is as it was: run the phase warehouse to have it follow."
+        )
+        return
     done = roll_back(_settings(params_file, sets), phase, _say)
     undone = ", ".join(done.phases) or "nothing"
     _say(

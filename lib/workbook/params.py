@@ -127,6 +127,17 @@ class Profile(_Section):
 class Bulk(_Section):
     """How the bulk load runs."""
 
+    mode: Literal["load", "refresh"] = Field(
+        "load",
+        description="load: into the tables in place; refresh: into a copy aside, proven there and swapped in at one moment",
+    )
+    keep_copies: int = Field(1, ge=0, description="copies that a refresh keeps of those before it, to go back to")
+    swap_patience_s: float = Field(
+        600, ge=0, le=86400, description="seconds that a refresh waits for readers that are in the way of its swap"
+    )
+    target_disk_gb: float | None = Field(
+        None, gt=0, description="the target's disk: a refresh that would not fit is refused before it begins"
+    )
     runner: Literal["local", "beam"] = Field(
         "local",
         description="local: processes of this machine; beam: an Apache Beam pipeline, set under `beam` (extra `dataflow`)",

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from workbook.bulk.landing import IN_PLACE, Landing
 from workbook.catalog import Catalog
 from workbook.errors import Refused, TransientError
 from workbook.mapping import Mapping
@@ -41,14 +42,14 @@ class Built:
 
 
 def defer_hindrances(
-    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: set[str]
+    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: set[str], landing: Landing = IN_PLACE
 ) -> tuple[tuple[str, ...], SchemaPlan]:
     """Drop triggers, foreign keys and secondary indexes of the tables in scope; what was dropped, and the plan of all
     that has to come back.
 
     Raises Refused where the schema phase has not made all tables.
     """
-    planned = plan_schema(source, target, catalog, mapping, owned)
+    planned = plan_schema(source, target, catalog, mapping, owned, aside=landing.databases)
     missing = [step for step in planned.steps if step.kind in ("database", "table")]
     if missing:
         raise Refused(
@@ -56,7 +57,7 @@ def defer_hindrances(
             "There is nowhere to load their rows.",
             "Run the phase schema first, then this one again.",
         )
-    deferred = plan_deferral(planned, target, [table.target_path for table in mapping.in_scope])
+    deferred = plan_deferral(planned, target, [landing.path(table.target_path) for table in mapping.in_scope])
     if deferred.steps:
         apply(deferred, target, Unjournaled())
         planned = plan_again(planned, target, owned)

@@ -12,6 +12,7 @@ from workbook.bulk.crew import Copied, Crew
 from workbook.bulk.cutting import Cutter
 from workbook.bulk.defer import Restoring, defer_hindrances
 from workbook.bulk.fleet import Fleet
+from workbook.bulk.landing import IN_PLACE, Landing
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.result import BulkResult, LoadedTable
 from workbook.bulk.salts import Tokens, cuttable, mark, seals_of, tokens_of
@@ -37,23 +38,25 @@ def load(
     settings: Settings,
     journal: plan.Journal,
     owned: set[str],
+    landing: Landing = IN_PLACE,
 ) -> BulkResult:
     """Load all rows of the tables in scope from one consistent picture of the source.
 
     A load that was interrupted goes on with the chunks that are missing where the source has not changed since (its
     executed GTID set is the same); otherwise it starts again, because rows of two moments would not fit together.
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
-    are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`).
+    are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`). A
+    `landing` aside takes the rows in other databases, which are the caller's to make and to take away.
     """
     tables = [cuttable(catalog.table[item.path], item.flow) for item in mapping.in_scope]
-    there = {item.path: item.target_path for item in mapping.in_scope}
+    there = {item.path: landing.path(item.target_path) for item in mapping.in_scope}
     # Before anything is touched: a salt may be missing.
     tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
     if settings.bulk.runner == "beam":
         _refuse_salts(tokens)
     choices = mark(mapping, tokens)
     seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
-    ledger = ChunkLedger(target, settings.environment, seals)
+    ledger = ChunkLedger(target, landing.ledger(settings.environment), seals)
     started = time.monotonic()
     # The workers start their interpreters while the hindrances go.
     crew: Crew | Fleet = (
@@ -62,13 +65,18 @@ def load(
         else Crew(source, target, settings.bulk.workers, driver_of(settings), settings.bulk.patience_s)
     )
     try:
-        deferred, planned = defer_hindrances(source, target, catalog, mapping, owned)
+        deferred, planned = defer_hindrances(source, target, catalog, mapping, owned, landing)
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
-        for table in tables:
-            name = mysql_path(*there[table.path])
+        for path in () if landing.aside else there.values():
+            name = mysql_path(*path)
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
-        snapshot = take(source, crew.open_transactions)
+
+        def open_transactions() -> None:
+            crew.open_transactions()
+            landing.witness()
+
+        snapshot = take(source, open_transactions)
         if isinstance(crew, Fleet):
             snapshot = replace(snapshot, how="where the source stood still for all workers")
         resumed, why = _resumable(ledger, snapshot, choices)
@@ -80,7 +88,7 @@ def load(
             item.path: Way(
                 item.flow,
                 converted_columns(catalog.table[item.path], item.target),
-                item.target_path,
+                there[item.path],
                 tokens[item.path],
             )
             for item in mapping.in_scope

@@ -160,6 +160,33 @@ class Ledger:
                 found[entry.phase] = replace(entry, before=first.before) if first else entry
             return found
 
+    def latest(self, phase: str, until: str) -> Done | None:
+        """The latest entry of a phase that was begun `until` then and not undone, with its own restore point."""
+        with self._connection() as connection:
+            row = (
+                connection.execute(
+                    sa.select(_phases)
+                    .where(
+                        _phases.c.environment == self.environment,
+                        _phases.c.phase == phase,
+                        _phases.c.status != "undone",
+                        _phases.c.started <= until,
+                    )
+                    .order_by(_phases.c.id.desc())
+                )
+                .mappings()
+                .first()
+            )
+        return None if row is None else Done(**{name: row[name] for name in Done.__dataclass_fields__})
+
+    def stands_at(self, phase: str, after: dict[str, Any]) -> None:
+        """Note another state as the one at the end of a phase: a copy that it left was exchanged for another."""
+        with self._connection() as connection:
+            last = sa.select(sa.func.max(_phases.c.id)).where(
+                _phases.c.environment == self.environment, _phases.c.phase == phase, _phases.c.status == "done"
+            )
+            connection.execute(_phases.update().where(_phases.c.id == last.scalar_subquery()).values(after=after))
+
     def mark_undone(self, phase: str) -> None:
         """Note that a phase and all its steps were taken back."""
         with self._connection() as connection:

@@ -50,6 +50,8 @@ PHASES = (
     PhaseKind(10, "pipelines", "The jobs and applications: who they are, and whether they can move", by_default=False),
 )
 START = "start"
+# A place to go back to that is no phase: the copy before the last refresh.
+PREVIOUS_COPY = "previous-copy"
 # No notebook of its own: it mends what the validation found, so it stands right behind it when phases are taken back.
 REPAIR = PhaseKind(8, "repair", "Rows and objects mended after a validation", writes_target=True, by_default=False)
 IN_ORDER = (*(kind for kind in PHASES if kind.number <= 8), REPAIR, *(kind for kind in PHASES if kind.number > 8))

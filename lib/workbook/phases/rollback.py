@@ -7,7 +7,7 @@ from workbook import plan
 from workbook.bulk.defer import restore_hindrances
 from workbook.bulk.ledger import SCHEMA
 from workbook.catalog import Catalog, read_catalog
-from workbook.errors import UsageError, VerdictFailed
+from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import load_mapping
 from workbook.names import mysql_string, quote_mysql
@@ -18,6 +18,7 @@ from workbook.phases.ledger import Done, Ledger, reports_folder
 from workbook.phases.order import IN_ORDER, PHASES, REPAIR, START, phase_named
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
+from workbook.refresh.swap import restore_triggers
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 
 
@@ -86,7 +87,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             steps = [statement for statement in steps if statement.startswith("DROP TABLE")]
         statements += plan.undo(steps, target)
         if phase.name == "bulk_load" and restored is not None:
-            restore_hindrances(source, target, *restored, ledger.owned())
+            _restore(source, target, restored, ledger, say)
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
     _drop_own_schema(target)
@@ -109,6 +110,17 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             "Look at the objects named; what the workbook had made is gone.",
         )
     return RolledBack(to, tuple(undone), statements)
+
+
+def _restore(
+    source: Server, target: Server, restored: tuple[Catalog, MappingInForce], ledger: Ledger, say: Callable[[str], None]
+) -> None:
+    try:
+        restore_hindrances(source, target, *restored, ledger.owned())
+    except Refused as error:
+        # The source has changed since, so triggers come back alone; whether all is as it was is for the proof to say.
+        say(error.found)
+        restore_triggers(source, target, *restored)
 
 
 def _drop_own_schema(target: Server) -> None:

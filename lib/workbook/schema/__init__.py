@@ -14,6 +14,7 @@ from workbook.schema.phase import (
     plan_deferral,
     plan_schema,
     read_source,
+    read_wanted,
 )
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.table import Part, TableDefinition, split_table
@@ -40,6 +41,7 @@ __all__ = [
     "read_definitions",
     "read_source",
     "read_target",
+    "read_wanted",
     "scope_of",
     "split_table",
 ]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
+from collections.abc import Mapping as ReadOnly
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from workbook.schema.held import Held, held
 from workbook.schema.loading import deferral_plan
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
+from workbook.schema.relocated import relocated
 from workbook.schema.rows import refuse_rows
 from workbook.schema.wanted import MAPPING
 from workbook.servers import Server
@@ -106,6 +108,12 @@ def read_source(source: Server, catalog: Catalog, mapping: Mapping) -> Definitio
     return with_choices(read_definitions(source, catalog, scope), mapping)
 
 
+def read_wanted(source: Server, catalog: Catalog, mapping: Mapping) -> Definitions:
+    """The source's definitions as the mapping carries them over, in the target's names. Raises Refused as `carried` and
+    `read_source` do."""
+    return carried(read_source(source, catalog, mapping), mapping)
+
+
 def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
     """The source's definitions with what the mapping has changed by choice.
 
@@ -123,16 +131,29 @@ def with_choices(definitions: Definitions, mapping: Mapping) -> Definitions:
 
 
 def plan_schema(
-    source: Server, target: Server, catalog: Catalog, mapping: Mapping, owned: Collection[str], rows: bool = True
+    source: Server,
+    target: Server,
+    catalog: Catalog,
+    mapping: Mapping,
+    owned: Collection[str],
+    rows: bool = True,
+    aside: ReadOnly[str, str] | None = None,
 ) -> SchemaPlan:
-    """The plan from the servers as they are. Raises Refused where the target holds what is not ours, and where `rows`
-    of the source would not fit together after what the mapping does to them."""
+    """The plan from the servers as they are; of the tables alone, in the databases `aside`, where that gives them by
+    those of the target.
+
+    Raises Refused where the target holds what is not ours, and where `rows` of the source would not fit together after
+    what the mapping does to them.
+    """
     here = read_source(source, catalog, mapping)
     definitions = carried(here, mapping)
+    if aside:
+        definitions = relocated(definitions, aside)
     there = read_target(target, definitions)
     planned = plan(definitions, there, owned)
     if rows:
-        new = [path for path in here.tables if mapping.tables[path].target_path not in there.tables]
+        ends = {path: mapping.tables[path].target_path for path in here.tables}
+        new = [path for path, (base, name) in ends.items() if ((aside or {}).get(base, base), name) not in there.tables]
         refuse_collisions(source, here, new)
         refuse_rows(source, catalog, mapping)
     return planned
@@ -161,7 +182,7 @@ def check_schema(planned: SchemaPlan, target: Server, owned: Collection[str]) ->
 
 def compare_schema(source: Server, target: Server, catalog: Catalog, mapping: Mapping) -> tuple[ObjectDifference, ...]:
     """Every object in scope compared between the servers as they are."""
-    definitions = carried(read_source(source, catalog, mapping), mapping)
+    definitions = read_wanted(source, catalog, mapping)
     return compare(definitions, read_target(target, definitions))
 
 

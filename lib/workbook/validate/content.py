@@ -84,6 +84,17 @@ class _Ends:
 
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
+    with servers.source.session() as source, servers.target.session() as target:
+        for session in (source, target):
+            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        return compare_in(source, target, servers, table, mapped, settings)
+
+
+def compare_in(
+    source: Session, target: Session, servers: Servers, table: Table, mapped: TableMap, settings: Settings
+) -> list[TableVerdict]:
+    """The verdicts of one table as two sessions see it, in the transactions that they are in."""
     started = time.monotonic()
     warehouse, client = settings.warehouse, servers.warehouse
     project = client.project if client else ""
@@ -100,10 +111,8 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
     )
     sides: dict[str, Side | str] = {}
     found: list[TableVerdict] = []
-    with servers.source.session() as source, servers.target.session() as target, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         for session in (source, target):
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             if session.flavour == "mariadb":
                 # It knows no hint against merging.
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
@@ -147,7 +156,7 @@ def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tu
     cut_by = [whole.column[name] for name in chunkable_key(whole)]
     alike = (
         source.flavour == target.flavour
-        and flow == DIRECT
+        and replace(flow, database=None, table=None) == DIRECT
         and all(there.get(column.name) == (column.data_type, column.collation) for column in cut_by)
     )
     plain = source.flavour == "mysql"
