@@ -116,7 +116,7 @@ def routine_calls(
         statements: list[tuple[str, Values]] = []
         if key[0] == "function":
             listed = ", ".join("%s" for _ in chosen)
-            statements.append((f"SELECT {with_values(name)}({listed})", tuple(chosen)))
+            statements.append((f"SELECT {with_values(name)}({listed}) AS answer", tuple(chosen)))
         else:
             marks: list[str] = []
             for place, (parameter, value) in enumerate(zip(parameters, chosen, strict=True)):
