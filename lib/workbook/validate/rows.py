@@ -135,7 +135,13 @@ def readable(row: RowDifference, rules: Mapping[str, str]) -> RowDifference:
 
     def written(name: str, value: str | None) -> str | None:
         form = _WRITTEN.get(rules.get(name, ""))
-        return form(int(value)) if form and value is not None and re.fullmatch(r"-?\d+", value) else value
+        if not form or value is None or not re.fullmatch(r"-?\d+", value):
+            return value
+        try:
+            return form(int(value))
+        except OverflowError:
+            # Beyond the years that Python knows: as it is.
+            return value
 
     return replace(
         row,
