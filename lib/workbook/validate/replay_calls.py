@@ -234,7 +234,9 @@ def _near(column: Column, value: Any) -> list[Any]:
     if isinstance(value, float):
         return [value * 1.5 + 0.125]
     if isinstance(value, datetime.date | datetime.datetime):
-        return [value - datetime.timedelta(days=1)]
+        # The first day that Python knows has none before it.
+        day = datetime.timedelta(days=1)
+        return [value + day if value.year == 1 else value - day]
     if isinstance(value, str) and column.data_type in _TEXTUAL and column.length:
         return [f" {value.swapcase()} "[: column.length]]
     return []
