@@ -77,7 +77,8 @@ def mysql_text(field: Field, kind: Kind) -> str:
     if kind == "exact" and field.charset not in _LOSSLESS:
         text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
     elif field.utf8:
-        text = text.replace("CONVERT({c} USING utf8mb4)", "{c}")
+        # As bytes, because columns of several collations do not go into one call.
+        text = text.replace("CONVERT({c} USING utf8mb4)", "CAST({c} AS BINARY)")
     text = text.replace("{c}", field.stands or quote_mysql(field.name))
     if field.rule.free:
         text = f"CONCAT('=', LENGTH({text}), ':', {text})"
