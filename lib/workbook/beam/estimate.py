@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TERABYTE = 10**12
-# Measured with `make bench` (case "usual": 2 M rows, 266 MB as sent, two secondary indexes) on two cores that also ran
+# Measured once (a table as the bench's "usual": 2 M rows, 266 MB as sent, two secondary indexes) on two cores that also ran
 # both servers: 17 to 20 s with two connections, indexes included. 266 MB / 19 s / 2.
 MEASURED_MB_S = 7.0
 # Published for Cloud SQL with 8 vCPU: 20 GB in 12 min 51 s in parallel, flat beyond ten connections.
