@@ -18,6 +18,13 @@ from workbook.names import bigquery_path, quote_mysql
 from workbook.sandbox import lifecycle
 
 _numbers = itertools.count(1)
+# The files that take minutes: begun last, one of them would keep a worker busy long after the other has nothing to do.
+_LONG = ("test_documentation.py", "test_migration.py", "test_mariadb.py", "test_defects.py", "test_bad_input.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, otherwise as they stand."""
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
 
 
 @pytest.fixture(scope="session")
