@@ -20,7 +20,7 @@ LEVELS = [
     {"profile", "assess", "mapping"},
     {"schema"},
     {"accounts", "bulk", "warehouse"},
-    {"validate", "pipelines"},
+    {"validate", "pipelines", "cdc"},
     {"refresh"},
     {"site"},
     {"phases", "sandbox"},

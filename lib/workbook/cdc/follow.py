@@ -1,0 +1,248 @@
+"""Following the source: engine, applier and watch together, from the noted position until they are stopped."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from workbook.bulk.crew import address
+from workbook.bulk.load import driver_of
+from workbook.bulk.salts import tokens_of
+from workbook.bulk.wire import Wire, WireError, drivers, reader, writer
+from workbook.catalog import Catalog, read_catalog
+from workbook.cdc.apply import Applier, Outcome
+from workbook.cdc.barriers import Barriers
+from workbook.cdc.change import Change, Mark, read
+from workbook.cdc.engine import Batch, Engine, EngineEnded
+from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
+from workbook.cdc.properties import PASSWORD, engine_properties, render
+from workbook.cdc.readiness import silent_cascades
+from workbook.cdc.status import Report
+from workbook.cdc.tables import TablePlan, plans
+from workbook.cdc.watch import Watch
+from workbook.errors import TerminalError, TransientError
+from workbook.mapping import Mapping as MappingInForce
+from workbook.params import Settings
+from workbook.schema import converted_columns
+from workbook.servers import Server
+
+# A heartbeat comes every second; the first start reads all definitions before it says a word.
+_SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
+_ENGINE_STARTS = 5  # in a row, without a batch in between
+_LOCK_SECONDS = 60
+_KEPT = ("file", "pos", "gtids", "server_id", "ts_sec")
+
+
+class Follower:
+    """Applies the source's changes until `stop` says so, or until the target has caught up or the time is over.
+
+    Raises TerminalError with the reason where the engine cannot go on, TransientError where a server stays away.
+    """
+
+    def __init__(
+        self,
+        source: Server,
+        target: Server,
+        catalog: Catalog,
+        mapping: MappingInForce,
+        settings: Settings,
+        folder: Path,
+        say: Callable[[str], None],
+    ):
+        self._source, self._target = source, target
+        self._catalog, self._mapping, self._settings = catalog, mapping, settings
+        self._folder, self._say = folder, say
+        self._ledger = Ledger(settings.environment)
+        self._tables = {item.path: item for item in mapping.in_scope}
+        self._tokens = {
+            item.path: tokens_of(catalog.table[item.path], item, settings)
+            for item in mapping.in_scope
+            if item.path in catalog.table
+        }
+        self._driver = driver_of(settings) or drivers()[0]
+        self._applier: Applier | None = None
+        self._wires: tuple[Wire, ...] = ()
+        self.report = Report(folder, settings.environment)
+        self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report)
+
+    def run(self, stop: Callable[[], bool], until_caught_up: bool = False, seconds: float | None = None) -> Report:
+        """Follow the source; what came of it."""
+        ends = None if seconds is None else time.monotonic() + seconds
+        starts = 0
+        engine: Engine | None = None
+        try:
+            self._connected()
+            while not stop() and (ends is None or time.monotonic() < ends):
+                try:
+                    if engine is None:
+                        engine = self._start()
+                    batches = engine.take(0.2, self._settings.cdc.batch_rows)
+                    if not batches and engine.silent() > (
+                        _SILENCE_SECONDS if self._complete.exists() else _START_SECONDS
+                    ):
+                        raise EngineEnded("it has sent no heartbeat")
+                except EngineEnded as ended:
+                    starts += 1
+                    self._ended(engine, ended, starts)
+                    engine = None
+                    continue
+                if batches:
+                    starts = 0
+                    self._apply(batches)
+                    self._note_history(batches[-1])
+                self._watch.look(self._connected)
+                if until_caught_up and self.report.caught_up and not batches:
+                    break
+            self.report.end("stopped", "")
+        except BaseException as error:
+            self.report.end("failed", str(error))
+            raise
+        finally:
+            if engine is not None:
+                engine.end()
+            self._disconnect()
+        return self.report
+
+    def replay(self) -> Outcome:
+        """Try all dead letters once more; no engine is needed."""
+        try:
+            return self._patiently(lambda applier: applier.replay((RETRYABLE, PERMANENT)))
+        finally:
+            self._disconnect()
+
+    @property
+    def _complete(self) -> Path:
+        """Made when the schema history is whole: a start that was cut off before is a first one again."""
+        return self._folder / "history.complete"
+
+    def _start(self) -> Engine:
+        position = self._ledger.position(self._target)
+        assert position is not None
+        _role, host, port, user, password = self._source.login()
+        rendered = render(self._settings, (host, port, user), self._tables)
+        first = not self._complete.exists()
+        if first:
+            (self._folder / "history.jsonl").unlink(missing_ok=True)
+        properties = engine_properties(rendered, self._folder, first, {PASSWORD: password})
+        offset = {name: value for name, value in position.offset.items() if name in _KEPT}
+        engine = Engine(properties, offset, self._folder / "engine.log")
+        self.report.started(engine.pid)
+        self._say(
+            f"The engine starts at {offset.get('file')}:{offset.get('pos')}"
+            + (", reading definitions" if first else "")
+        )
+        return engine
+
+    def _ended(self, engine: Engine | None, ended: EngineEnded, starts: int) -> None:
+        if engine is not None:
+            engine.end()
+        reason = str(ended)
+        final = next((why for word, why in _FINAL.items() if word in reason), None)
+        if final or starts >= _ENGINE_STARTS:
+            raise TerminalError(
+                f"Debezium's engine cannot go on: {reason[:600]}.",
+                final or f"It ended {starts} times in a row; nothing that was applied is lost.",
+                f"Its log is {self._folder / 'engine.log'}; mend the cause, then `workbook cdc run` goes on where it was.",
+            )
+        self._say(f"The engine ended ({reason[:300]}); it is started again")
+        time.sleep(min(2.0**starts, 20) / 4)
+
+    def _apply(self, batches: list[Batch]) -> None:
+        """Apply batches, waiting for servers that are away: nothing of a batch is applied twice."""
+        changes: list[Change] = []
+        marks: list[Mark] = []
+        for batch in batches:
+            for line in batch.lines:
+                item = read(line)
+                if isinstance(item, Change):
+                    changes.append(item)
+                elif item is not None:
+                    marks.append(item)
+        offset = batches[-1].offset
+        outcome = self._patiently(lambda applier: applier.apply(changes, offset))
+        self.report.applied(changes, outcome, offset, batches[-1].read_at)
+        self._watch.marks(marks, batches[0].offset)
+
+    def _patiently(self, action: Callable[[Applier], Outcome]) -> Outcome:
+        began = time.monotonic()
+        while True:
+            try:
+                return action(self._connected())
+            except WireError as error:
+                if not error.passing or time.monotonic() - began > self._settings.cdc.patience_s:
+                    server = self._source if error.role == "source" else self._target
+                    raise TransientError(
+                        f"The {error.role} at {server.host}:{server.port} answered with error {error.code} while changes"
+                        f" were applied: {error.text[:300]}",
+                        "The batch under way was taken back as a whole.",
+                        "Mend the cause; `workbook cdc run` goes on where it was.",
+                    ) from None
+                if error.lost:
+                    self._disconnect()
+                time.sleep(0.5)
+
+    def _connected(self) -> Applier:
+        """The applier, with new connections and plans where the old ones are gone."""
+        if self._applier is not None:
+            return self._applier
+        target = writer(address(self._target), self._driver)
+        source = reader(address(self._source), self._driver)
+        self._wires = (target, source)
+        # The transaction of an applier that was killed may be ending still.
+        name = f"workbook_cdc_{self._settings.environment}"
+        if target.rows(f"SELECT GET_LOCK('{name}', {_LOCK_SECONDS})")[0][0] not in (b"1", 1):
+            raise TerminalError(
+                "Another process applies changes of this environment to the target.",
+                "Two at once would wait for each other without end.",
+                "Look for it with SHOW PROCESSLIST on the target, and stop it there.",
+            )
+        target.run("SET SESSION unique_checks = 1, innodb_lock_wait_timeout = 50, sql_notes = 0")
+        position = self._ledger.position(self._target)
+        assert position is not None
+        stopped = [item.path for item in self._ledger.stopped(self._target)]
+        barriers = Barriers(self._ledger, self._tables, self._plans, position.intent)
+        self._applier = Applier(target, source, self._ledger, self._plans(), stopped, barriers)
+        self.report.tables(self._ledger.stopped(self._target), self._ledger.dead_count(self._target), position)
+        return self._applier
+
+    def _plans(self) -> Mapping[tuple[str, str], TablePlan]:
+        """How each table's changes are applied, by the definitions as they are now on both sides."""
+        names = sorted({item.target_path[0] for item in self._mapping.in_scope})
+        there = {
+            row["name"] for row in self._target.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+        }
+        here = {row["name"] for row in self._source.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
+        source = read_catalog(self._source, [name for name in self._settings.source.databases if name in here])
+        target = read_catalog(self._target, [name for name in names if name in there])
+        return plans(
+            source,
+            target,
+            self._mapping,
+            self._ledger.numbers(self._target),
+            self._tokens,
+            lambda item: converted_columns(source.table[item.path], item.target),
+            silent_cascades(source.version, source.variables),
+        )
+
+    def _note_history(self, batch: Batch) -> None:
+        if "snapshot" not in batch.offset and not self._complete.exists():
+            self._complete.touch()
+
+    def _disconnect(self) -> None:
+        self._applier = None
+        for wire in self._wires:
+            with contextlib.suppress(Exception):
+                wire.close()
+        self._wires = ()
+
+
+#: Words of the engine's last message after which another start would end alike, and what they mean.
+_FINAL: Mapping[str, str] = {
+    "internal schema size": "Columns changed between the bulk load and the first start, which reads definitions as they are"
+    " now: load again. Or a session of the source writes minimal row images: set binlog_row_image = FULL there.",
+    "whose schema isn't known": "A table was made or renamed between the bulk load and the first start: load again.",
+    "purged": "The source has purged binlog that was not read yet: load again.",
+    "no longer available": "The source has purged binlog that was not read yet: load again.",
+    "Access denied": "The account may not read the binlog.",
+    "binlog_row_image": "The source writes minimal row images.",
+}

@@ -1,0 +1,97 @@
+"""Before the first change is applied: the ledger on the target, triggers out of the way, the position of the bulk load."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbook.bulk.ledger import ChunkLedger
+from workbook.catalog import Catalog
+from workbook.cdc.ledger import Ledger
+from workbook.cdc.readiness import Readiness, readiness
+from workbook.errors import Refused, WorkbookError
+from workbook.mapping import Mapping as MappingInForce
+from workbook.names import mysql_path
+from workbook.params import Settings
+from workbook.plan import Journal
+from workbook.servers import Server
+
+
+def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | None:
+    """The picture of the source that the last complete bulk load was made of; None where there is none."""
+    try:
+        known = ChunkLedger(target, settings.environment).state()
+    except WorkbookError as error:
+        if error.code in (1049, 1146):  # no such database, no such table
+            return None
+        raise
+    return known[1] if known is not None and known[0] == "complete" else None
+
+
+def look(source: Server, target: Server, catalog: Catalog, mapping: MappingInForce, settings: Settings) -> Readiness:
+    """Whether the source's changes can be followed from where this environment stands."""
+    snapshot = noted_snapshot(target, settings)
+    return readiness(source, target, catalog, mapping, snapshot, _begun(target, settings, snapshot))
+
+
+def set_up(
+    source: Server,
+    target: Server,
+    catalog: Catalog,
+    mapping: MappingInForce,
+    settings: Settings,
+    journal: Journal,
+    folder: Path,
+) -> Readiness:
+    """Make ready to follow the source; a second time that is nothing. Raises Refused where it cannot be followed.
+
+    After a new bulk load the stream begins anew at its position.
+    """
+    if settings.bulk.mode == "refresh":
+        raise Refused(
+            "The params ask for a copy that is refreshed (bulk.mode: refresh).",
+            "A refresh swaps other tables in, and the changes applied to those before would be lost.",
+            "Set bulk.mode to load and load once, or keep refreshing and leave change capture out.",
+        )
+    if settings.cdc.transport != "direct":
+        raise Refused(
+            f"The params ask for the transport {settings.cdc.transport}.",
+            "Here changes travel from Debezium's engine straight to the target; Pub/Sub is rendered for, not run.",
+            "Set cdc.transport to direct.",
+        )
+    found = look(source, target, catalog, mapping, settings)
+    found.refuse()
+    snapshot = noted_snapshot(target, settings)
+    assert snapshot is not None
+    ledger = Ledger(settings.environment)
+    ledger.create(target, journal, [item.path for item in mapping.in_scope])
+    if not _begun(target, settings, snapshot):
+        shutil.rmtree(folder, ignore_errors=True)
+        ledger.begin(target, snapshot)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _drop_triggers(target, mapping, journal)
+    return found
+
+
+def _begun(target: Server, settings: Settings, snapshot: Mapping[str, Any] | None) -> bool:
+    """Whether changes since this very snapshot are being applied already."""
+    ledger = Ledger(settings.environment)
+    if snapshot is None or not ledger.exists(target):
+        return False
+    position = ledger.position(target)
+    return position is not None and position.snapshot == snapshot
+
+
+def _drop_triggers(target: Server, mapping: MappingInForce, journal: Journal) -> None:
+    """What triggers do on the source comes as changes of its own: on the target they would do it twice."""
+    tables = {item.target_path for item in mapping.in_scope}
+    rows = target.rows(
+        "SELECT TRIGGER_SCHEMA AS base, TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS tab FROM information_schema.TRIGGERS"
+    )
+    with target.session() as session:
+        for row in rows:
+            if (row["base"], row["tab"]) in tables:
+                name = mysql_path(row["base"], row["name"])
+                number = journal.intend(f"trigger {name}, off", None)
+                session.execute(f"DROP TRIGGER {name}")
+                journal.confirm(number)

@@ -1,0 +1,222 @@
+"""Change capture for the command line and the notebook: run, stop, status, dead letters, under a lock of its own."""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from workbook.catalog import Catalog, read_catalog
+from workbook.cdc import Follower, Ledger, Status, set_up, shown
+from workbook.errors import Refused, TransientError, UsageError, WorkbookError
+from workbook.mapping import Mapping, load_mapping
+from workbook.params import Settings
+from workbook.phases.context import mapping_file
+from workbook.phases.ledger import Ledger as PhaseLedger
+from workbook.phases.ledger import reports_folder
+from workbook.servers import Server, connect_source, connect_target
+
+_STOP_SECONDS = 90
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where the engine keeps its schema history and its log, beside the ledger."""
+    return reports_folder() / f"{settings.environment}.cdc"
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Follow the source until SIGTERM, Ctrl-C or `workbook cdc stop`; raises what ends it otherwise."""
+    stopping = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with following(settings):
+            follower = _follower(settings, say)
+            say("Following the source; Ctrl-C, SIGTERM or `workbook cdc stop` ends it.")
+            follower.run(stopping.is_set)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    say("Stopped; `workbook cdc run` goes on where it was.")
+
+
+def _follower(settings: Settings, say: Callable[[str], None]) -> Follower:
+    source, target, catalog, mapping = _opened(settings)
+    journal = PhaseLedger(settings.environment).journal("cdc")
+    set_up(source, target, catalog, mapping, settings, journal, state_folder(settings))
+    return Follower(source, target, catalog, mapping, settings, state_folder(settings), say)
+
+
+def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:
+    ledger = PhaseLedger(settings.environment)
+    if "cdc" not in ledger.phases():
+        raise UsageError(
+            f"Change capture was never set up in the environment {settings.environment!r}.",
+            "Without its restore point nothing could be taken back.",
+            "Run the phase first: workbook run cdc -p FILE",
+        )
+    source, target = connect_source(settings), connect_target(settings)
+    catalog = read_catalog(source, settings.source.databases)
+    emulated = settings.warehouse.endpoint is not None
+    return source, target, catalog, load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated)
+
+
+@contextmanager
+def following(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the stream; Refused where another process follows this environment."""
+    path = _lock_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                f"The source of {settings.environment!r} is being followed already.",
+                "Two at once would wait for each other.",
+                "See `workbook cdc status`, or end it with `workbook cdc stop`.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def refuse_while_following(settings: Settings, what: str) -> None:
+    """Raise Refused where the source is being followed now."""
+    if _runner(settings) is not None:
+        raise Refused(
+            f"The source of {settings.environment!r} is being followed, and {what}.",
+            "The changes that flow meanwhile would meet other tables.",
+            "End it first: workbook cdc stop -p FILE",
+        )
+
+
+def stop(settings: Settings, say: Callable[[str], None]) -> None:
+    """End the process that follows the source, and wait until it has ended."""
+    pid = _runner(settings)
+    if pid is None:
+        say("Nobody follows the source.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _runner(settings) is not None:
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"Process {pid} has not ended within {_STOP_SECONDS} s.",
+                "It may be waiting for a server.",
+                "Look at `workbook cdc status`; ending it by force loses nothing either.",
+            )
+        time.sleep(0.1)
+    say("Stopped.")
+
+
+def status(settings: Settings) -> Status:
+    """How the stream stands: from the running process where there is one, from the target otherwise."""
+    target = connect_target(settings)
+    ledger = Ledger(settings.environment)
+    if not ledger.exists(target) or (position := ledger.position(target)) is None:
+        return Status("none", False, None, 0, 0, 0, {"file": None, "pos": None, "gtids": ""})
+    told = _told(settings)
+    if _runner(settings) is not None and told is not None:
+        return told
+    reason = ""
+    state = "stopped"
+    if told is not None and told.state != "stopped":
+        state = "failed"
+        reason = told.reason or "its process was ended from outside"
+    try:
+        behind = str(
+            connect_source(settings).scalar("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_executed, %s)", (position.gtids,)) or ""
+        )
+    except WorkbookError:
+        behind = "unknown"
+    lag = 0.0 if not behind else max(0.0, time.time() - position.committed) if position.committed else None
+    return Status(
+        state=state,
+        caught_up=not behind,
+        lag_seconds=lag,
+        applied=position.applied,
+        stale=position.stale,
+        dead=ledger.dead_count(target),
+        position={name: position.offset.get(name) for name in ("file", "pos", "gtids")},
+        reason=reason,
+        behind=behind,
+        stopped_tables=shown(ledger.stopped(target)),
+        history=told.history if told else (),
+    )
+
+
+def print_status(settings: Settings, as_json: bool) -> int:
+    """Print the status; 1 where it is behind, refuses changes, or does not run."""
+    found = status(settings)
+    troubles = found.troubles(settings.cdc.max_lag_s)
+    if as_json:
+        content = found.asdict()
+        del content["history"]
+        print(json.dumps({**content, "troubles": troubles}))
+    else:
+        lag = "unknown" if found.lag_seconds is None else f"{found.lag_seconds:.1f} s"
+        print(f"{settings.environment}: {found.state}, {'caught up' if found.caught_up else 'behind'}, lag {lag}")
+        print(f"  applied {found.applied:,}, stale {found.stale:,}, dead letters {found.dead:,}")
+        print(f"  at {found.position['file']}:{found.position['pos']}")
+        for trouble in troubles:
+            print(f"  ! {trouble}", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+def _told(settings: Settings) -> Status | None:
+    """The last status that a following process wrote."""
+    try:
+        content = json.loads((state_folder(settings) / "status.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    fields = {name: content[name] for name in Status.__dataclass_fields__ if name in content}
+    fields["stopped_tables"] = tuple(fields.get("stopped_tables", ()))
+    fields["history"] = tuple(tuple(point) for point in fields.get("history", ()))
+    return Status(**fields)
+
+
+def _runner(settings: Settings) -> int | None:
+    """The process that follows the source, where there is one."""
+    try:
+        with _lock_path(settings).open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                text = file.read().strip()
+                return int(text) if text.isdigit() else None
+    except OSError:
+        return None
+
+
+def _lock_path(settings: Settings) -> Path:
+    return reports_folder() / f".{settings.environment}.cdc.lock"
+
+
+def replay(settings: Settings, say: Callable[[str], None]) -> int:
+    """Try all dead letters again, retryable and permanent; how many are left. Not while the source is followed."""
+    with following(settings):
+        source, target, catalog, mapping = _opened(settings)
+        ledger = Ledger(settings.environment)
+        if not ledger.exists(target):
+            say("There are no dead letters.")
+            return 0
+        follower = Follower(source, target, catalog, mapping, settings, state_folder(settings), say)
+        outcome = follower.replay()
+        left = ledger.letters(target)
+    say(f"{outcome.applied} applied, {outcome.stale} overtaken by later changes, {len(left)} left.")
+    for letter in left[:20]:
+        say(
+            f"  {letter.number}: {letter.kind}, {'.'.join(letter.path)} at {letter.change.transaction}: {letter.error[:200]}"
+        )
+    return len(left)
