@@ -99,4 +99,4 @@ def read(text: str | bytes) -> Change | Mark | None:
 
 def _gtid(identity: str) -> str:
     # Without GTIDs Debezium names a transaction by file and position.
-    return identity if identity.count(":") == 1 and "-" in identity else ""
+    return identity if ":" in identity and "-" in identity else ""

@@ -14,6 +14,7 @@ from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import Batch, Engine, EngineEnded
+from workbook.cdc.gtids import with_transactions
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
 from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.readiness import silent_cascades
@@ -26,7 +27,7 @@ from workbook.params import Settings
 from workbook.schema import converted_columns
 from workbook.servers import Server
 
-# A heartbeat comes every second; the first start reads all definitions before it says a word.
+# A heartbeat comes every four seconds; the first start reads all definitions before it says a word.
 _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
 _ENGINE_STARTS = 5  # in a row, without a batch in between
 _LOCK_SECONDS = 60
@@ -158,7 +159,10 @@ class Follower:
                     changes.append(item)
                 elif item is not None:
                     marks.append(item)
-        offset = batches[-1].offset
+        # A transaction's own GTID is in the source's offset only after the next one has begun.
+        whole = [mark.transaction for mark in marks if mark.kind == "end"]
+        whole += [change.transaction for change in changes if change.barrier]
+        offset = {**batches[-1].offset, "gtids": with_transactions(str(batches[-1].offset.get("gtids") or ""), whole)}
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
         self._watch.marks(marks, batches[0].offset)

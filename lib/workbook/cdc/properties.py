@@ -33,6 +33,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("event.processing.failure.handling.mode", "fail", "an event that cannot be read stops the stream"),
     ("errors.max.retries", "5", "without an end the engine would hide that it is stuck"),
     ("heartbeat.interval.ms", "1000", "lag and position of a source that is idle"),
+    ("connect.keep.alive.interval.ms", "5000", "an idle server sends a heartbeat after four fifths of it"),
     ("poll.interval.ms", "20", "lag"),
     ("max.batch.size", "4096", "pace"),
     ("max.queue.size", "16384", "pace"),

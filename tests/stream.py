@@ -1,0 +1,124 @@
+"""A stream under test: a migration of scratch databases whose source goes on changing, followed by the real engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conftest import Scratch
+from migration import Migration
+
+from workbook.catalog import read_catalog
+from workbook.cdc import Follower, Ledger, set_up
+from workbook.names import mysql_path
+from workbook.params import Settings
+from workbook.servers import Server
+from workbook.validate.content import Servers, compare_table
+
+
+@dataclass
+class Stream:
+    """One environment whose copy is loaded, and whose changes can be followed."""
+
+    migration: Migration
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    follower: Follower | None = None
+    error: BaseException | None = None
+    _thread: threading.Thread | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def of(cls, scratch: Scratch, databases: list[str], folder: Path, **keys: Any) -> Stream:
+        """Schema and rows are on the target; changes from here on are the stream's."""
+        migration = Migration.of(scratch, databases, **keys)
+        migration.schema()
+        migration.bulk()
+        return cls(migration, folder)
+
+    @property
+    def settings(self) -> Settings:
+        return self.migration.settings
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.environment)
+
+    @property
+    def target(self) -> Server:
+        return self.migration.scratch.target
+
+    def set_up(self) -> None:
+        made = self.migration
+        set_up(
+            made.scratch.source,
+            made.scratch.target,
+            read_catalog(made.scratch.source, made.settings.source.databases),
+            made.mapping,
+            made.settings,
+            made.notes,
+            self.folder,
+        )
+
+    def start(self) -> Stream:
+        """Follow the source in a thread."""
+        made = self.migration
+        self.set_up()
+        self._stop.clear()
+        self.error = None
+        follower = Follower(
+            made.scratch.source, made.scratch.target, made.catalog, made.mapping, made.settings, self.folder, self.said.append
+        )
+        self.follower = follower
+
+        def run() -> None:
+            try:
+                follower.run(self._stop.is_set)
+            except BaseException as error:
+                self.error = error
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(60)
+            assert not self._thread.is_alive()
+
+    def caught_up(self, seconds: float = 90) -> None:
+        """Wait until the target has every transaction that the source has executed by now."""
+        wanted = self.migration.scratch.execute("SELECT @@GLOBAL.gtid_executed")[0][0]
+        self.wait_for(lambda: self._covers(wanted), seconds)
+
+    def _covers(self, wanted: str) -> bool:
+        position = self.ledger.position(self.target)
+        assert position is not None
+        return bool(self.target.scalar("SELECT GTID_SUBSET(%s, %s)", (wanted, position.gtids)))
+
+    def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            if self.error is not None:
+                raise self.error
+            assert time.monotonic() < deadline, f"not within {seconds} s; {self.said[-3:]}"
+            time.sleep(0.1)
+
+    def differences(self) -> dict[str, Any]:
+        """Tables in scope whose whole content is not the same on both sides, with what the validation says of them."""
+        scratch, found = self.migration.scratch, {}
+        catalog = read_catalog(scratch.source, self.settings.source.databases)
+        for item in self.migration.mapping.in_scope:
+            if item.path not in catalog.table:
+                continue
+            (verdict,) = compare_table(
+                Servers(scratch.source, scratch.target, None), catalog.table[item.path], item, self.settings
+            )
+            if verdict.verdict != "same":
+                found[mysql_path(*item.path)] = verdict
+        return found
