@@ -11,7 +11,6 @@ from typing import Any
 
 from conftest import Scratch
 from migration import Migration
-
 from workbook.catalog import read_catalog
 from workbook.cdc import Follower, Ledger, set_up
 from workbook.names import mysql_path
@@ -71,7 +70,13 @@ class Stream:
         self._stop.clear()
         self.error = None
         follower = Follower(
-            made.scratch.source, made.scratch.target, made.catalog, made.mapping, made.settings, self.folder, self.said.append
+            made.scratch.source,
+            made.scratch.target,
+            made.catalog,
+            made.mapping,
+            made.settings,
+            self.folder,
+            self.said.append,
         )
         self.follower = follower
 

@@ -13,7 +13,7 @@ CREATE TABLE kinds (id INT PRIMARY KEY AUTO_INCREMENT, tiny TINYINT, ub BIGINT U
  ts3 TIMESTAMP(3) NULL, tm TIME, tm6 TIME(6), c CHAR(5), v VARCHAR(100), l1 VARCHAR(20) CHARACTER SET latin1,
  sj VARCHAR(20) CHARACTER SET sjis, t LONGTEXT, bi BINARY(5), vb VARBINARY(20), bl LONGBLOB,
  e ENUM('','ü','b,c','it''s'), s SET('x','y z','ü'), j JSON, g GEOMETRY, p POINT SRID 4326, vec VECTOR(3),
- gen INT GENERATED ALWAYS AS (dec1 + 1) STORED, inv INT INVISIBLE DEFAULT 5);
+ gen INT GENERATED ALWAYS AS (tiny + 1) STORED, inv INT INVISIBLE DEFAULT 5);
 CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20));
 CREATE TABLE child (id INT PRIMARY KEY, parent_id INT, FOREIGN KEY (parent_id) REFERENCES parent (id)
  ON DELETE CASCADE ON UPDATE CASCADE);
@@ -48,7 +48,7 @@ INSERT INTO kinds (y, d, dn, dt, dt6, ts, ts3, tm, c, v, bi, vb, bl, e, s, b1, b
  VALUES (0, '0000-00-00', '0000-00-00', '0000-00-00 00:00:00', '2020-00-10 00:00:00.5', '0000-00-00', '0000-00-00 00:00:00', '00:00:00', '', '',
  '', '', '', 0, '', 0, 0, 1.1754944e-38, -0e0);
 INSERT INTO kinds (d, dn, dt, e, f, db, v) VALUES ('1970-01-01', '1970-01-01', '1970-01-01', '', 16777217, 4.9e-324, NULL);
-INSERT INTO kinds (id, dn, j) VALUES (0, '2020-01-01', JSON_OBJECT('d', CAST('2020-01-01' AS DATE), 'n', CAST(1.10 AS DECIMAL(5,2)), 'big', 1e15, 'f', 1.0));
+INSERT INTO kinds (id, dn, j) VALUES (0, '2020-01-01', JSON_OBJECT('d', CAST('2020-01-01' AS DATE), 'big', 1e15, 'f', 1.0));
 UPDATE kinds SET id = 1000 WHERE id = 1;
 UPDATE kinds SET t = CONCAT(t, '!'), j = JSON_SET(j, '$.z', 1) WHERE t IS NOT NULL;
 BEGIN;
@@ -103,11 +103,12 @@ def test_every_change_arrives_to_the_byte(scratch: Scratch, tmp_path: Path) -> N
     stream.start()
     try:
         stream.caught_up()
+        assert [(letter.error, letter.path) for letter in stream.ledger.letters(stream.target)] == []
         assert not stream.differences()
         run(scratch, database, DEFINITIONS)
         stream.caught_up()
         assert not stream.differences()
-        assert not stream.ledger.letters(stream.target)
-        assert not stream.ledger.stopped(stream.target)
+        assert [letter.error for letter in stream.ledger.letters(stream.target)] == []
+        assert stream.ledger.stopped(stream.target) == ()
     finally:
         stream.stop()

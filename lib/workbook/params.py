@@ -115,7 +115,8 @@ class Cdc(_Section):
     """Change data capture."""
 
     transport: Literal["direct", "pubsub"] = Field(
-        "direct", description="how changes travel; direct: from Debezium's engine here to the target (the one that runs yet)"
+        "direct",
+        description="how changes travel; direct: from Debezium's engine here to the target (the one that runs yet)",
     )
     sink: Literal["pubsub", "kinesis", "pulsar", "kafka"] = Field(
         "pubsub", description="the sink that Debezium Server's properties are rendered for"
@@ -127,13 +128,14 @@ class Cdc(_Section):
     sink_region: str | None = Field(None, description="the region of kinesis")
     registry_url: str | None = Field(None, description="the schema registry of avro")
     server_id: int | None = Field(
-        None, ge=1, le=4294967295, description="the id under which the binlog is read; none: made of the environment's name"
+        None,
+        ge=1,
+        le=4294967295,
+        description="the id under which the binlog is read; none: made of the environment's name",
     )
     batch_rows: int = Field(8192, ge=1, le=100_000, description="changes of one transaction on the target, about")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server, engine or lock is waited for")
-    max_lag_s: float = Field(
-        60, gt=0, description="behind by more than this, `cdc status` ends with status 1"
-    )
+    max_lag_s: float = Field(60, gt=0, description="behind by more than this, `cdc status` ends with status 1")
 
 
 class Profile(_Section):

@@ -4,10 +4,12 @@ from workbook.cdc.follow import Follower
 from workbook.cdc.ledger import Ledger
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.readiness import Readiness
-from workbook.cdc.setup import look, noted_snapshot, set_up
+from workbook.cdc.result import Followed
+from workbook.cdc.setup import look, noted_snapshot, rendered, set_up
 from workbook.cdc.status import Status, shown
 
 __all__ = [
+    "Followed",
     "Follower",
     "Ledger",
     "Properties",
@@ -16,6 +18,7 @@ __all__ = [
     "look",
     "noted_snapshot",
     "render",
+    "rendered",
     "set_up",
     "shown",
 ]

@@ -120,11 +120,11 @@ class Follower:
         position = self._ledger.position(self._target)
         assert position is not None
         _role, host, port, user, password = self._source.login()
-        rendered = render(self._settings, (host, port, user), self._tables)
+        lines = render(self._settings, (host, port, user), self._tables)
         first = not self._complete.exists()
         if first:
             (self._folder / "history.jsonl").unlink(missing_ok=True)
-        properties = engine_properties(rendered, self._folder, first, {PASSWORD: password})
+        properties = engine_properties(lines, self._folder, first, {PASSWORD: password})
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
         engine = Engine(properties, offset, self._folder / "engine.log")
         self.report.started(engine.pid)

@@ -8,6 +8,7 @@ from typing import Any
 from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
 from workbook.cdc.ledger import Ledger
+from workbook.cdc.properties import Properties, render
 from workbook.cdc.readiness import Readiness, readiness
 from workbook.errors import Refused, WorkbookError
 from workbook.mapping import Mapping as MappingInForce
@@ -26,6 +27,11 @@ def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | No
             return None
         raise
     return known[1] if known is not None and known[0] == "complete" else None
+
+
+def rendered(source: Server, mapping: MappingInForce, settings: Settings) -> Properties:
+    """Debezium's properties for the sink of the params and the tables in scope."""
+    return render(settings, (source.host, source.port, source.user), [item.path for item in mapping.in_scope])
 
 
 def look(source: Server, target: Server, catalog: Catalog, mapping: MappingInForce, settings: Settings) -> Readiness:

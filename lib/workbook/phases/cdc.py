@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from workbook.bulk.load import say as log
 from workbook.catalog import Catalog, read_catalog
-from workbook.cdc import Follower, Ledger, Status, set_up, shown
+from workbook.cdc import Followed, Follower, Ledger, Properties, Status, set_up, shown
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import Mapping, load_mapping
 from workbook.params import Settings
-from workbook.phases.context import mapping_file
+from workbook.phases.context import Phase, mapping_file
 from workbook.phases.ledger import Ledger as PhaseLedger
 from workbook.phases.ledger import reports_folder
 from workbook.servers import Server, connect_source, connect_target
@@ -47,6 +48,24 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
     say("Stopped; `workbook cdc run` goes on where it was.")
+
+
+def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Followed:
+    """Set the stream up, and follow the source until the target has caught up, for so many seconds at most."""
+    began = time.monotonic()
+    with following(phase.settings):
+        folder = state_folder(phase.settings)
+        about = phase.source, phase.target, phase.catalog, phase.mapping, phase.settings
+        readiness = set_up(*about, phase.journal, folder)
+        report = Follower(*about, folder, log).run(lambda: False, until_caught_up=True, seconds=seconds)
+    return Followed(
+        report.status,
+        readiness,
+        properties,
+        time.monotonic() - began,
+        phase.settings.cdc.max_lag_s,
+        {"application.properties": properties.text},
+    )
 
 
 def _follower(settings: Settings, say: Callable[[str], None]) -> Follower:

@@ -7,11 +7,14 @@ from workbook import plan
 from workbook.bulk.defer import restore_hindrances
 from workbook.bulk.ledger import SCHEMA
 from workbook.catalog import Catalog, read_catalog
+from workbook.cdc.ledger import APPLIED
+from workbook.cdc.ledger import Ledger as ChangeLedger
 from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import load_mapping
 from workbook.names import mysql_string, quote_mysql
 from workbook.params import Settings
+from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import Done, Ledger, reports_folder
@@ -67,10 +70,13 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
     undoing = [phase for phase in reversed(IN_ORDER[kept:]) if phase.name in done]
     if any(phase.writes_target for phase in undoing):
         refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
+    if "cdc" in [phase.name for phase in undoing]:
+        refuse_while_following(settings, "the rollback takes its ledger away")
+        _refuse_applied(settings, to, [phase.name for phase in undoing])
     states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
     restored: tuple[Catalog, MappingInForce] | None = None
-    if "bulk_load" in [phase.name for phase in undoing] and number >= phase_named("schema").number:
+    if {"bulk_load", "cdc"} & {phase.name for phase in undoing} and number >= phase_named("schema").number:
         # Read before anything is undone: what cannot be read must not leave the tables without their indexes.
         catalog = read_catalog(source, settings.source.databases)
         emulated = settings.warehouse.endpoint is not None
@@ -86,7 +92,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             # All rows were loaded anew since: those kept from before are of no use any more.
             steps = [statement for statement in steps if statement.startswith("DROP TABLE")]
         statements += plan.undo(steps, target)
-        if phase.name == "bulk_load" and restored is not None:
+        if phase.name in ("bulk_load", "cdc") and restored is not None:
             _restore(source, target, restored, ledger, say)
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
@@ -123,9 +129,27 @@ def _restore(
         restore_triggers(source, target, *restored)
 
 
+def _refuse_applied(settings: Settings, to: str, undoing: list[str]) -> None:
+    """Refuse to go back to rows that are not kept: those of the bulk load, where changes were applied to them since."""
+    target, ledger = connect_target(settings), ChangeLedger(settings.environment)
+    if "bulk_load" in undoing or not ledger.exists(target):
+        return
+    position = ledger.position(target)
+    if position is not None and position.applied:
+        raise Refused(
+            f"{position.applied:,} changes of the source were applied to the rows since {to}.",
+            "The rows as they were before are not kept, so that state cannot be had back.",
+            "Go back to before the load (workbook rollback schema) and load again: the copy is then of that moment.",
+        )
+
+
 def _drop_own_schema(target: Server) -> None:
     """Take the workbook's own schema away once nothing of any environment is left in it."""
     name = mysql_string(SCHEMA)
+    if target.scalar(
+        f"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {name} AND TABLE_NAME = 'cdc_applied'"
+    ) and not target.scalar(f"SELECT COUNT(*) FROM {APPLIED}"):
+        target.execute(f"DROP TABLE {APPLIED}")
     there = target.scalar(f"SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {name}")
     used = target.scalar(f"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {name}")
     if there and not used:

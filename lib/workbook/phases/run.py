@@ -23,6 +23,7 @@ from traitlets.config import Config
 from workbook import site
 from workbook.errors import Refused, UsageError, WorkbookError
 from workbook.params import Settings
+from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import GOOD, require_free_space
 from workbook.phases.ledger import Ledger, reports_folder
 from workbook.phases.order import PHASES, PhaseKind, phase_named
@@ -176,6 +177,7 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
         )
     ledger = Ledger(settings.environment)
     if any(kind.name == "bulk_load" for kind in kinds):
+        refuse_while_following(settings, "the bulk load puts other rows in the place of the target's")
         refuse_under_pipelines(ledger.pipelines(), "The bulk load puts the source's rows in the place of the target's")
 
 
