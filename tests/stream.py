@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +14,13 @@ from typing import Any
 
 from conftest import Scratch
 from migration import Migration
+from workbook import params
 from workbook.catalog import read_catalog
 from workbook.cdc import Follower, Ledger, set_up
+from workbook.mapping import load_mapping, merge
 from workbook.names import mysql_path
 from workbook.params import Settings
+from workbook.phases.ledger import reports_folder
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 
@@ -24,20 +30,27 @@ class Stream:
     """One environment whose copy is loaded, and whose changes can be followed."""
 
     migration: Migration
+    file: Path
     folder: Path
     said: list[str] = field(default_factory=list)
-    follower: Follower | None = None
     error: BaseException | None = None
     _thread: threading.Thread | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def of(cls, scratch: Scratch, databases: list[str], folder: Path, **keys: Any) -> Stream:
-        """Schema and rows are on the target; changes from here on are the stream's."""
-        migration = Migration.of(scratch, databases, **keys)
+    def of(
+        cls, scratch: Scratch, databases: list[str], edit: Callable[[str], str] = lambda text: text, **keys: Any
+    ) -> Stream:
+        """Schema and rows are on the target, by a mapping that `edit` may change; changes from here on are the stream's."""
+        catalog = read_catalog(scratch.source, databases)
+        path = scratch.folder / "mapping.yaml"
+        path.write_text(edit(merge(None, catalog, None, True)))
+        file = scratch.params(databases, mapping=str(path), **keys)
+        settings = params.load(file)
+        migration = Migration(scratch, settings, catalog, load_mapping(path, catalog, emulated=True))
         migration.schema()
         migration.bulk()
-        return cls(migration, folder)
+        return cls(migration, file, reports_folder() / f"{settings.environment}.cdc")
 
     @property
     def settings(self) -> Settings:
@@ -63,22 +76,19 @@ class Stream:
             self.folder,
         )
 
+    def make(self) -> Follower:
+        """A follower of this stream that has not begun."""
+        self.set_up()
+        made = self.migration
+        return Follower(
+            made.scratch.source, self.target, made.catalog, made.mapping, made.settings, self.folder, self.said.append
+        )
+
     def start(self) -> Stream:
         """Follow the source in a thread."""
-        made = self.migration
-        self.set_up()
+        follower = self.make()
         self._stop.clear()
         self.error = None
-        follower = Follower(
-            made.scratch.source,
-            made.scratch.target,
-            made.catalog,
-            made.mapping,
-            made.settings,
-            self.folder,
-            self.said.append,
-        )
-        self.follower = follower
 
         def run() -> None:
             try:
@@ -96,6 +106,24 @@ class Stream:
             self._thread.join(60)
             assert not self._thread.is_alive()
 
+    def command(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """`workbook` with these words, as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "workbook.cli", *words, "-p", str(self.file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def told(self) -> dict[str, Any]:
+        """What the running process last wrote of itself."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
     def caught_up(self, seconds: float = 90) -> None:
         """Wait until the target has every transaction that the source has executed by now."""
         wanted = self.migration.scratch.execute("SELECT @@GLOBAL.gtid_executed")[0][0]
@@ -103,7 +131,8 @@ class Stream:
 
     def _covers(self, wanted: str) -> bool:
         position = self.ledger.position(self.target)
-        assert position is not None
+        if position is None:
+            return False
         return bool(self.target.scalar("SELECT GTID_SUBSET(%s, %s)", (wanted, position.gtids)))
 
     def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> None:

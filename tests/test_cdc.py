@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
+import pytest
+
 from conftest import Scratch
+from outages import kill_server
 from stream import Stream
+from workbook.cdc import look
+from workbook.errors import Refused
+from workbook.phases import open_phase
+from workbook.phases.rollback import rollback
+from workbook.sandbox import lifecycle
 
 MOST = """
 CREATE TABLE kinds (id INT PRIMARY KEY AUTO_INCREMENT, tiny TINYINT, ub BIGINT UNSIGNED, dec1 DECIMAL(65,30), f FLOAT,
@@ -95,10 +110,17 @@ def run(scratch: Scratch, database: str, text: str) -> None:
     scratch.script(text.strip() + "\n", database)
 
 
-def test_every_change_arrives_to_the_byte(scratch: Scratch, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for runs, the ledger and the engine's files."""
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    yield tmp_path / "reports"
+
+
+def test_every_change_arrives_to_the_byte(scratch: Scratch) -> None:
     database = scratch.database()
     run(scratch, database, MOST)
-    stream = Stream.of(scratch, [database], tmp_path / "state")
+    stream = Stream.of(scratch, [database])
     run(scratch, database, CHANGES)
     stream.start()
     try:
@@ -112,3 +134,217 @@ def test_every_change_arrives_to_the_byte(scratch: Scratch, tmp_path: Path) -> N
         assert stream.ledger.stopped(stream.target) == ()
     finally:
         stream.stop()
+
+
+FLOWING = """
+CREATE TABLE people (id INT PRIMARY KEY, email VARCHAR(60) UNIQUE, born DATE, note VARCHAR(20), code CHAR(4) CHARACTER SET
+ latin1, secret VARCHAR(20));
+CREATE TABLE plain (id INT PRIMARY KEY, v INT, doubled INT AS (v * 2) VIRTUAL);
+CREATE TABLE other (id INT PRIMARY KEY, v INT);
+CREATE TABLE numbered (id INT PRIMARY KEY, v INT, CONSTRAINT small CHECK (v < 100));
+INSERT INTO people VALUES (1, 'a@x', '2000-01-01', 'keep', 'é', 's'), (2, 'b@x', '0000-00-00', 'drop', 'b', 's');
+INSERT INTO plain (id, v) VALUES (1, 1);
+INSERT INTO other VALUES (1, 1);
+"""
+FLOWS = """
+INSERT INTO people VALUES (3, 'c@x', '0000-00-00', 'keep', 'ü', 's'), (4, 'd@x', NULL, 'drop', NULL, NULL);
+UPDATE people SET note = 'keep' WHERE id = 2;
+UPDATE people SET note = 'drop' WHERE id = 1;
+UPDATE people SET id = 30, email = 'cc@x' WHERE id = 3;
+INSERT INTO plain (id, v) VALUES (2, 2);
+"""
+
+
+def test_what_the_mapping_does_on_the_way_is_done_to_changes_and_a_refused_change_waits(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters, masks, exclusions and names; then DDL that is not followed, and a dead letter that is mended and replayed."""
+    monkeypatch.setenv("SALT_OF_CDC", "0123456789abcdef0123")
+    database = scratch.database()
+    run(scratch, database, FLOWING)
+
+    def edit(text: str) -> str:
+        head, people = text.split("          people:\n")
+        people = "            where: note = 'keep'\n            target: {name: persons}\n" + people
+        people = people.replace("            columns: {}\n", "", 1)
+        return (
+            head
+            + "          people:\n            columns:\n"
+            + "              email: {mask: {kind: sha256, salt: 'env:SALT_OF_CDC', length: 32}}\n"
+            + "              secret: {exclude: true}\n              note: {target: remark}\n"
+            + people
+        )
+
+    stream = Stream.of(scratch, [database], edit)
+    run(scratch, database, FLOWS)
+    stream.start()
+    try:
+        stream.caught_up()
+        assert not stream.differences()
+        rows = scratch.execute_target_root("SELECT id, remark FROM persons ORDER BY id", database)
+        assert rows == ((2, "keep"), (30, "keep")) or rows == [(2, "keep"), (30, "keep")]
+        # What the target refuses waits as a dead letter, and the others go on.
+        scratch.execute_target_root("ALTER TABLE plain ADD CONSTRAINT low CHECK (v < 50)", database)
+        run(
+            scratch,
+            database,
+            "INSERT INTO plain (id, v) VALUES (3, 60), (4, 4);\nALTER TABLE other PARTITION BY HASH (id) PARTITIONS 2;\n"
+            "INSERT INTO other VALUES (5, 5);\nINSERT INTO plain (id, v) VALUES (5, 5);",
+        )
+        stream.caught_up()
+        (letter,) = stream.ledger.letters(stream.target)
+        assert (
+            letter.kind == "permanent"
+            and "low" in letter.error
+            and letter.change.after == {"id": 3, "v": 60, "doubled": 120}
+        )
+        (stopped,) = stream.ledger.stopped(stream.target)
+        assert stopped.path == (database, "other") and "PARTITION" in stopped.reason
+        assert list(stream.differences()) == [f"`{database}`.`other`", f"`{database}`.`plain`"]
+    finally:
+        stream.stop()
+    follower = stream.make()
+    assert follower.replay().applied == 0
+    scratch.execute_target_root("ALTER TABLE plain DROP CONSTRAINT low", database)
+    assert follower.replay().applied == 1
+    assert stream.ledger.letters(stream.target) == ()
+    assert list(stream.differences()) == [f"`{database}`.`other`"]
+
+
+BUSY = """
+CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, ref VARCHAR(40) UNIQUE, state ENUM('new','päid'), total DECIMAL(12,2),
+ placed DATETIME(6) NULL, doc JSON);
+CREATE TABLE items (order_id INT, line INT, note TEXT, PRIMARY KEY (order_id, line),
+ FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE clicks (at DATETIME(3), what VARCHAR(20));
+CREATE TABLE queue (id INT PRIMARY KEY, v INT);
+"""
+
+
+class Writer:
+    """An application that writes to the source until it is ended, and comes back when the server does."""
+
+    def __init__(self, state: dict, database: str):
+        self._state, self._database = state, database
+        self._ended = threading.Event()
+        self.transactions = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with lifecycle.root_connection(self._state, "source", database=self._database) as connection:
+                    self._write(connection)
+            except (pymysql.MySQLError, OSError):
+                time.sleep(0.1)
+
+    def _write(self, connection: pymysql.Connection) -> None:
+        cursor = connection.cursor()
+        while not self._ended.is_set():
+            n = self.transactions = self.transactions + 1
+            connection.begin()
+            cursor.execute(
+                "INSERT INTO orders (ref, state, total, placed, doc) VALUES (%s, 'päid', %s, NOW(6), %s), (%s, 'new', 0, NULL, NULL)",
+                (f"r{n}", n / 7, json.dumps({"n": n, "é": [n / 3]}), f"s{n}"),
+            )
+            first = cursor.lastrowid
+            cursor.executemany(
+                "INSERT INTO items VALUES (%s, %s, %s)", [(first, line, f"line {n}") for line in range(5)]
+            )
+            cursor.execute(
+                "UPDATE orders SET total = total + 1, ref = CONCAT(ref, '.') WHERE id %% 7 = %s ORDER BY id DESC LIMIT 20",
+                (n % 7,),
+            )
+            if n % 5 == 0:
+                cursor.execute("UPDATE orders SET id = id + 10000000 WHERE id = %s", (first,))
+            if n % 3 == 0:
+                cursor.execute("DELETE FROM orders WHERE id < 10000000 ORDER BY id LIMIT 1")
+            cursor.execute("INSERT INTO clicks VALUES (NOW(3), 'a'), (NOW(3), 'a')")
+            cursor.execute("DELETE FROM clicks LIMIT 1")
+            connection.commit()
+            if n % 40 == 0:
+                cursor.execute("TRUNCATE TABLE queue")
+            cursor.execute("REPLACE INTO queue VALUES (%s, %s)", (n % 9, n))
+            time.sleep(0.01)
+
+
+def test_nothing_is_lost_or_doubled_when_engine_applier_source_and_target_are_killed(scratch: Scratch) -> None:
+    """The command line: the phase, `cdc run`, every part of it killed under a writer, `cdc status` and `cdc stop`."""
+    database = scratch.database()
+    run(scratch, database, BUSY)
+    stream = Stream.of(scratch, [database])
+    writer = Writer(scratch.state, database)
+    try:
+        open_phase("cdc", {"params_file": str(stream.file)})
+        process = stream.command("cdc", "run")
+        stream.wait_for(lambda: stream.told().get("applied", 0) > 0, 120)
+        os.kill(stream.told()["engine"][0], signal.SIGKILL)
+        applied = stream.told()["applied"]
+        stream.wait_for(lambda: stream.told()["applied"] > applied + 500, 120)
+        process.kill()
+        process.wait()
+        process = stream.command("cdc", "run")
+        applied = stream.told()["applied"]
+        stream.wait_for(lambda: stream.told()["applied"] > applied + 200, 120)
+        kill_server(scratch.state, "target")
+        kill_server(scratch.state, "source")
+        applied = stream.told()["applied"]
+        stream.wait_for(lambda: stream.told()["applied"] > applied + 200, 120)
+    finally:
+        writer.end()
+    stream.caught_up(120)
+    assert not stream.differences()
+    assert stream.ledger.letters(stream.target) == ()
+    stream.wait_for(lambda: stream.told()["caught_up"], 20)
+    status = stream.command("cdc", "status", "--json")
+    told = json.loads(status.communicate()[0])
+    assert status.returncode == 0, told
+    assert told["state"] == "running" and told["caught_up"] and told["lag_seconds"] == 0 and told["dead"] == 0
+    assert set(told["position"]) == {"file", "pos", "gtids"} and told["applied"] > 1000
+    ending = stream.command("cdc", "stop")
+    assert (ending.wait(120), process.wait(10)) == (0, 0), (ending.stdout.read(), process.stdout.read())
+    status = stream.command("cdc", "status")
+    assert status.wait(60) == 1 and "stopped" in status.stdout.read()
+    with pytest.raises(Refused, match="changes of the source were applied"):
+        rollback(stream.settings, "start", lambda text: None)
+
+
+def test_the_rollback_of_a_stream_that_has_applied_nothing_is_proven(scratch: Scratch) -> None:
+    database = scratch.database()
+    run(scratch, database, "CREATE TABLE t (id INT PRIMARY KEY, v INT);\nINSERT INTO t VALUES (1, 1)")
+    scratch.execute("CREATE TRIGGER doubles BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v * 2", database)
+    stream = Stream.of(scratch, [database])
+    phase = open_phase("cdc", {"params_file": str(stream.file)})
+    stream.migration.notes = phase.journal  # type: ignore[assignment]
+    stream.set_up()
+    triggers = "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s"
+    assert stream.target.scalar(triggers, (database,)) == 0
+    done = rollback(stream.settings, "start", lambda text: None)
+    assert done.phases == ("cdc",)
+    assert stream.target.scalar(triggers, (database,)) == 1
+
+
+def test_what_hinders_is_named_with_what_mends_it(scratch: Scratch) -> None:
+    database = scratch.database()
+    run(scratch, database, "CREATE TABLE t (id INT PRIMARY KEY, j JSON);\nCREATE TABLE bare (a INT)")
+    stream = Stream.of(scratch, [database])
+    made = stream.migration
+    about = (scratch.source, scratch.target, made.catalog, made.mapping, made.settings)
+    found = {item.check: item for item in look(*about).findings}
+    assert {name: item.state for name, item in found.items() if item.state != "ok"} == {"keys": "decide"}
+    assert "bare" in found["keys"].found and found["keys"].mend.startswith("ALTER TABLE")
+    session = lifecycle.root_connection(scratch.state, "source", database=database)
+    with session, session.cursor() as cursor:
+        cursor.execute("SET SESSION binlog_row_image = MINIMAL, binlog_row_value_options = PARTIAL_JSON")
+        cursor.execute("ALTER TABLE t ADD COLUMN late INT")
+        readiness = look(*about)
+        words = " ".join(item.found for item in readiness.findings if item.state == "blocked")
+        assert readiness.verdict == "blocked"
+        assert "MINIMAL" in words and "PARTIAL_JSON" in words and "late" in words
+        with pytest.raises(Refused, match="cannot be followed"):
+            stream.set_up()

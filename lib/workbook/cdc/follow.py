@@ -72,7 +72,7 @@ class Follower:
         starts = 0
         engine: Engine | None = None
         try:
-            self._connected()
+            self.applier()
             while not stop() and (ends is None or time.monotonic() < ends):
                 try:
                     if engine is None:
@@ -91,7 +91,7 @@ class Follower:
                     starts = 0
                     self._apply(batches)
                     self._note_history(batches[-1])
-                self._watch.look(self._connected)
+                self._watch.look(self.applier)
                 if until_caught_up and self.report.caught_up and not batches:
                     break
             self.report.end("stopped", "")
@@ -101,7 +101,7 @@ class Follower:
         finally:
             if engine is not None:
                 engine.end()
-            self._disconnect()
+            self.disconnect()
         return self.report
 
     def replay(self) -> Outcome:
@@ -109,7 +109,7 @@ class Follower:
         try:
             return self._patiently(lambda applier: applier.replay((RETRYABLE, PERMANENT)))
         finally:
-            self._disconnect()
+            self.disconnect()
 
     @property
     def _complete(self) -> Path:
@@ -171,7 +171,7 @@ class Follower:
         began = time.monotonic()
         while True:
             try:
-                return action(self._connected())
+                return action(self.applier())
             except WireError as error:
                 if not error.passing or time.monotonic() - began > self._settings.cdc.patience_s:
                     server = self._source if error.role == "source" else self._target
@@ -182,10 +182,10 @@ class Follower:
                         "Mend the cause; `workbook cdc run` goes on where it was.",
                     ) from None
                 if error.lost:
-                    self._disconnect()
+                    self.disconnect()
                 time.sleep(0.5)
 
-    def _connected(self) -> Applier:
+    def applier(self) -> Applier:
         """The applier, with new connections and plans where the old ones are gone."""
         if self._applier is not None:
             return self._applier
@@ -232,7 +232,8 @@ class Follower:
         if "snapshot" not in batch.offset and not self._complete.exists():
             self._complete.touch()
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
+        """Let both servers go."""
         self._applier = None
         for wire in self._wires:
             with contextlib.suppress(Exception):
