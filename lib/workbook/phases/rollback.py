@@ -76,7 +76,8 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
     states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
     restored: tuple[Catalog, MappingInForce] | None = None
-    if {"bulk_load", "cdc"} & {phase.name for phase in undoing} and number >= phase_named("schema").number:
+    names = {phase.name for phase in undoing}
+    if {"bulk_load", "cdc"} & names and "schema" not in names:
         # Read before anything is undone: what cannot be read must not leave the tables without their indexes.
         catalog = read_catalog(source, settings.source.databases)
         emulated = settings.warehouse.endpoint is not None
