@@ -291,7 +291,8 @@ def test_nothing_is_lost_or_doubled_when_engine_applier_source_and_target_are_ki
         kill_server(scratch.state, "target")
         kill_server(scratch.state, "source")
         applied = stream.told()["applied"]
-        stream.wait_for(lambda: stream.told()["applied"] > applied + 200, 120)
+        stream.wait_for(lambda: stream.told()["applied"] > applied + 200 or process.poll() is not None, 120)
+        assert process.poll() is None, process.communicate()[0]
     finally:
         writer.end()
     stream.caught_up(120)

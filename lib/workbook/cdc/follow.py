@@ -30,6 +30,7 @@ from workbook.servers import Server
 # A heartbeat comes every four seconds; the first start reads all definitions before it says a word.
 _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
 _ENGINE_STARTS = 5  # in a row, without a batch in between
+Result = TypeVar("Result")
 _LOCK_SECONDS = 60
 _KEPT = ("file", "pos", "gtids", "server_id", "ts_sec")
 
@@ -69,10 +70,10 @@ class Follower:
     def run(self, stop: Callable[[], bool], until_caught_up: bool = False, seconds: float | None = None) -> Report:
         """Follow the source; what came of it."""
         ends = None if seconds is None else time.monotonic() + seconds
-        starts = 0
+        starts, failing = 0, 0.0
         engine: Engine | None = None
         try:
-            self.applier()
+            self._insisting(self.applier)
             while not stop() and (ends is None or time.monotonic() < ends):
                 try:
                     if engine is None:
@@ -83,15 +84,16 @@ class Follower:
                     ):
                         raise EngineEnded("it has sent no heartbeat")
                 except EngineEnded as ended:
+                    failing = failing or time.monotonic()
                     starts += 1
-                    self._ended(engine, ended, starts)
+                    self._ended(engine, ended, starts, time.monotonic() - failing)
                     engine = None
                     continue
                 if batches:
-                    starts = 0
+                    starts, failing = 0, 0.0
                     self._apply(batches)
                     self._note_history(batches[-1])
-                self._watch.look(self.applier)
+                self._watch.look()
                 if until_caught_up and self.report.caught_up and not batches:
                     break
             self.report.end("stopped", "")
@@ -117,7 +119,7 @@ class Follower:
         return self._folder / "history.complete"
 
     def _start(self) -> Engine:
-        position = self._ledger.position(self._target)
+        position = self._insisting(lambda: self._ledger.position(self._target))
         assert position is not None
         _role, host, port, user, password = self._source.login()
         lines = render(self._settings, (host, port, user), self._tables)
@@ -134,12 +136,12 @@ class Follower:
         )
         return engine
 
-    def _ended(self, engine: Engine | None, ended: EngineEnded, starts: int) -> None:
+    def _ended(self, engine: Engine | None, ended: EngineEnded, starts: int, since: float) -> None:
         if engine is not None:
             engine.end()
         reason = str(ended)
         final = next((why for word, why in _FINAL.items() if word in reason), None)
-        if final or starts >= _ENGINE_STARTS:
+        if final or (starts >= _ENGINE_STARTS and since > self._settings.cdc.patience_s):
             raise TerminalError(
                 f"Debezium's engine cannot go on: {reason[:600]}.",
                 final or f"It ended {starts} times in a row; nothing that was applied is lost.",
@@ -168,10 +170,18 @@ class Follower:
         self._watch.marks(marks, batches[0].offset)
 
     def _patiently(self, action: Callable[[Applier], Outcome]) -> Outcome:
+        return self._insisting(lambda: action(self.applier()))
+
+    def _insisting(self, action: Callable[[], Result]) -> Result:
+        """The result of `action`, tried again while a server is away, for as long as the params have patience."""
         began = time.monotonic()
         while True:
             try:
-                return action(self.applier())
+                return action()
+            except TransientError:
+                self.disconnect()
+                if time.monotonic() - began > self._settings.cdc.patience_s:
+                    raise
             except WireError as error:
                 if not error.passing or time.monotonic() - began > self._settings.cdc.patience_s:
                     server = self._source if error.role == "source" else self._target
@@ -183,7 +193,7 @@ class Follower:
                     ) from None
                 if error.lost:
                     self.disconnect()
-                time.sleep(0.5)
+            time.sleep(0.5)
 
     def applier(self) -> Applier:
         """The applier, with new connections and plans where the old ones are gone."""

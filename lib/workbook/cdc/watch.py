@@ -1,7 +1,7 @@
 """Watching while changes flow: whether the target has caught up, how long the source keeps its binlog, what would be lost."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbook.catalog import Catalog
@@ -34,7 +34,7 @@ class Watch:
         )
         self._unproven: Mapping[str, Any] | None = None
 
-    def look(self, ready: Callable[[], Any]) -> None:
+    def look(self) -> None:
         """Look, where it is time again. Raises TerminalError where changes would be lost from now on."""
         now = time.monotonic()
         if now - self._looked < _LOOK_SECONDS:

@@ -1,0 +1,209 @@
+"""The applier by itself: whatever the order and however often changes are delivered, the rows are those of the source."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Scratch
+from stream import Stream
+from workbook.cdc.change import Change, Mark, read
+from workbook.cdc.ddl import wanted
+from workbook.cdc.gtids import with_transactions
+from workbook.cdc.properties import SINKS, name_pattern, render
+from workbook.errors import UsageError
+from workbook.mapping import TableMap
+from workbook.mapping.flow import Flow, Mask
+from workbook.params import Settings
+
+TABLES = """
+CREATE TABLE seats (id INT PRIMARY KEY, seat INT UNIQUE, v INT);
+CREATE TABLE words (word VARCHAR(20) COLLATE utf8mb4_0900_ai_ci, part INT, v INT, PRIMARY KEY (word, part))
+"""
+WORDS = ("a", "A", "ä", "b", "B ", "b", "ß", "ss")
+
+
+class Source:
+    """The source's side of a history: each change is made there, and kept as an event."""
+
+    def __init__(self, scratch: Scratch, database: str, seed: int):
+        self.scratch, self.database = scratch, database
+        self.dice = random.Random(seed)
+        self.events: list[Change] = []
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        return list(self.scratch.execute(f"SELECT * FROM {table}", self.database))
+
+    def note(self, table: str, before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) -> None:
+        names = ("id", "seat", "v") if table == "seats" else ("word", "part", "v")
+        place = (1 + len(self.events) // 100, 100 * len(self.events), 1)
+        images = [None if row is None else dict(zip(names, row, strict=True)) for row in (before, after)]
+        op = "c" if before is None else "d" if after is None else "u"
+        self.events.append(Change(op, (self.database, table), place, *images, "x:1", 1.0))
+
+    def step(self) -> None:
+        """One random change: a row made, changed, given another key, or gone; seats are swapped over a free one."""
+        table = self.dice.choice(("seats", "words"))
+        rows = self.rows(table)
+        fresh = (
+            (self.dice.randrange(12), self.dice.randrange(12), self.dice.randrange(1000))
+            if table == "seats"
+            else (self.dice.choice(WORDS), self.dice.randrange(2), self.dice.randrange(1000))
+        )
+        old = self.dice.choice(rows) if rows else None
+        kind = self.dice.choice(("make", "change", "change", "key", "drop")) if old else "make"
+        names = ("id", "seat") if table == "seats" else ("word", "part")
+        where = "id = %s" if table == "seats" else "word = %s AND part = %s"
+        key = (old or ())[:1] if table == "seats" else (old or ())[:2]
+        try:
+            if kind == "make":
+                self.scratch.execute(f"INSERT INTO {table} VALUES (%s, %s, %s)", self.database, fresh)
+                self.note(table, None, fresh)
+            elif kind == "drop":
+                self.scratch.execute(f"DELETE FROM {table} WHERE {where}", self.database, key)
+                self.note(table, old, None)
+            else:
+                assert old is not None
+                after = (fresh[0], *fresh[1:]) if kind == "key" else (*key, *fresh[len(key) :])
+                sets = f"{names[0]} = %s, {names[1]} = %s, v = %s"
+                self.scratch.execute(f"UPDATE {table} SET {sets} WHERE {where}", self.database, (*after, *key))
+                if after[: len(key)] == key:
+                    self.note(table, old, after)
+                else:
+                    self.note(table, old, None)
+                    self.note(table, None, after)
+        except Exception as error:
+            if "Duplicate" not in str(error):
+                raise
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_delivery_shuffled_and_repeated_leaves_the_rows_of_the_source(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    database = scratch.database()
+    scratch.script(TABLES.strip() + "\n", database)
+    stream = Stream.of(scratch, [database])
+    source = Source(scratch, database, seed)
+    for _ in range(250):
+        source.step()
+    delivered = source.events + source.dice.sample(source.events, len(source.events) // 2)
+    source.dice.shuffle(delivered)
+    follower = stream.make()
+    applier = follower.applier()
+    stale = 0
+    while delivered:
+        size = source.dice.randrange(1, 30)
+        stale += applier.apply(delivered[:size]).stale
+        delivered = delivered[size:]
+    follower.disconnect()
+    assert stale > 0
+    # What was refused while a later change had not come yet is applied or overtaken by now.
+    assert [letter.error for letter in stream.ledger.letters(stream.target)] == []
+    assert not stream.differences()
+    for table in ("seats", "words"):
+        there = stream.target.rows(f"SELECT * FROM {database}.{table}")
+        assert sorted(tuple(row.values()) for row in there) == sorted(source.rows(table))
+
+
+def test_gtids_are_added_as_the_server_writes_sets(scratch: Scratch) -> None:
+    one, other = "a4e66e79-e828-11f1-ab4f-02fc00000001", "b4e66e79-e828-11f1-ab4f-02fc00000001"
+    dice = random.Random(3)
+    for _ in range(20):
+        numbers = [f"{dice.choice((one, other, one + ':tag'))}:{dice.randrange(1, 25)}" for _ in range(20)]
+        cut = dice.randrange(20)
+        start = with_transactions("", numbers[:cut])
+        both = with_transactions(start, numbers[cut:])
+        assert scratch.execute("SELECT GTID_SUBTRACT(%s, %s), GTID_SUBTRACT(%s, %s)", None, (both, ",".join(numbers), ",".join(numbers), both))[0] == ("", "")  # fmt: skip
+    assert with_transactions(f"{one}:1-5", [f"{one}:6", f"{one}:8", f"{one}:7"]) == f"{one}:1-8"
+
+
+def test_messages_become_changes_and_marks() -> None:
+    source = (
+        '"source":{"ts_ms":2000,"snapshot":"false","db":"d","table":"t","gtid":"u-1:5","file":"binlog.000012","pos":34}'
+    )
+    row = read(f'{{"before":null,"after":{{"id":1}},{source},"transaction":{{"id":"u-1:5","total_order":7}},"op":"c"}}')
+    assert row == Change("c", ("d", "t"), (12, 34, 7), None, {"id": 1}, "u-1:5", 2.0)
+    assert read('{"status":"END","id":"u-1:5","event_count":3,"ts_ms":1000}') == Mark("end", "u-1:5", 3, 1.0)
+    assert read('{"ts_ms":1000}') == Mark("beat", at=1.0)
+    statement = read(f'{{{source},"ts_ms":1,"databaseName":"d","ddl":"ALTER TABLE t ADD x INT","tableChanges":[]}}')
+    assert isinstance(statement, Change)
+    assert (statement.op, statement.statement, statement.barrier) == ("ddl", "ALTER TABLE t ADD x INT", True)
+    assert read(f'{{{source.replace("false", "true")},"databaseName":"d","ddl":"CREATE TABLE t (id INT)"}}') is None
+
+
+FLOW = Flow(
+    database="new",
+    table="named",
+    excluded=("gone",),
+    renamed=(("old", "fre`sh"),),
+    masks=(("hidden", Mask("null")),),
+)
+MAPPED = {
+    ("d", "t"): TableMap("d", "t", "main", "t", ()),
+    ("d", "f"): TableMap("d", "f", "main", "f", (), flow=FLOW),
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("ALTER TABLE t ADD COLUMN x INT", "ALTER TABLE `d`.`t` ADD COLUMN x INT"),
+        ("alter table `d`.`t` add x varchar(9) default 'a,b', drop key k", "ALTER TABLE `d`.`t` add x varchar(9) default 'a,b', drop key k"),
+        ("ALTER TABLE f MODIFY `old` BIGINT, ADD gone2 INT", "ALTER TABLE `new`.`named` MODIFY `fre``sh` BIGINT, ADD gone2 INT"),
+        ("ALTER TABLE f DROP COLUMN gone", None),
+        ("CREATE UNIQUE INDEX i ON f (old, x)", "CREATE UNIQUE INDEX i ON `new`.`named` (`fre``sh`, x)"),
+        ("DROP INDEX i ON d.t", "DROP INDEX i ON `d`.`t`"),
+        ("DROP TABLE IF EXISTS t, elsewhere /* generated by server */", "DROP TABLE IF EXISTS `d`.`t`"),
+        ("CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE `d`.`t` (id INT PRIMARY KEY)"),
+        ("ALTER TABLE elsewhere ADD x INT", None),
+        ("TRUNCATE TABLE t", None),
+    ],
+)  # fmt: skip
+def test_ddl_runs_in_the_names_of_the_target(statement: str, expected: str | None) -> None:
+    found = wanted(statement, "d", MAPPED)
+    assert (found.statements, found.stops) == ((expected,) if expected else (), ())
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("RENAME TABLE t TO u", "renamed it"),
+        ("ALTER TABLE t RENAME TO u", "another name"),
+        ("ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)", "key that names a row"),
+        ("ALTER TABLE t ADD u CHAR(36) DEFAULT (UUID())", "UUID"),
+        ("ALTER TABLE t DROP PARTITION p", "without naming them"),
+        ("ALTER TABLE t CONVERT TO CHARACTER SET latin1", "not followed"),
+        ("ALTER TABLE f MODIFY hidden TEXT", "masks"),
+        ("CREATE TABLE t LIKE u", "another table"),
+        ("DROP DATABASE d", "dropped"),
+    ],
+)
+def test_ddl_that_is_not_followed_stops_its_table_and_says_why(statement: str, words: str) -> None:
+    found = wanted(statement, "d", MAPPED)
+    assert found.statements == ()
+    assert words in found.stops[0][1]
+
+
+def settings(**cdc: Any) -> Settings:
+    servers = {"url": "mysql://u@db:3306", "databases": ["d"]}
+    keys = {"target": {"url": "mysql://u@other:3306"}, "warehouse": {"project": "some-project", "dataset": "d"}}
+    return Settings.model_validate({"environment": "prod", "source": servers, **keys, "cdc": cdc})
+
+
+@pytest.mark.parametrize("sink", SINKS)
+@pytest.mark.parametrize("form", ["json", "avro"])
+def test_properties_name_no_secret_and_what_each_sink_needs(sink: Any, form: Any) -> None:
+    about = {"sink_address": "broker:1", "sink_region": "eu-north-1", "registry_url": "http://registry"}
+    text = render(settings(sink=sink, format=form, **about), ("db", 3306, "u"), [("d", "t"), ("d", "ü,.x")]).text
+    assert "debezium.source.database.password=${WORKBOOK_SOURCE_PASSWORD}\n" in text
+    assert f"debezium.sink.type={sink}\n" in text
+    assert "debezium.source.table.include.list=d\\\\.t,d\\\\.\\\\u00fc\\\\u002c\\\\u002ex\n" in text
+    assert name_pattern("ü,.x") == "\\u00fc\\u002c\\u002ex"
+    if sink != "pubsub" or form == "avro":
+        with pytest.raises(UsageError, match=r"not cdc\.(registry_url|sink_address|sink_region)"):
+            render(settings(sink=sink, format=form), ("db", 1, "u"), [])
