@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import threading
 import time
@@ -315,6 +317,48 @@ def test_nothing_is_lost_or_doubled_when_engine_applier_source_and_target_are_ki
     assert "stopped" in status.stdout.read()
     with pytest.raises(Refused, match="changes of the source were applied"):
         rollback(stream.settings, "start", lambda text: None)
+
+
+@pytest.mark.soak
+def test_random_kills_leave_the_rows_of_the_source(scratch: Scratch) -> None:
+    """Engine, applier, source and target killed at random moments under a writer; the whole content compared after it."""
+    dice = random.Random(int(os.environ.get("SEED", "1")))
+    database = scratch.database()
+    run(scratch, database, BUSY)
+    stream = Stream.of(scratch, [database])
+    writer = Writer(scratch.state, database)
+    open_phase("cdc", {"params_file": str(stream.file)})
+    process = stream.command("cdc", "run", "--set", "cdc.patience_s=300")
+    ends = time.monotonic() + 60 * float(os.environ.get("MINUTES", "30")) / 5
+    kills = 0
+    try:
+        while time.monotonic() < ends:
+            applied = stream.told().get("applied", 0)
+            deadline = time.monotonic() + 300
+            while stream.told().get("applied", 0) <= applied and process.poll() is None:
+                assert time.monotonic() < deadline, stream.told()
+                time.sleep(0.1)
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(dice.uniform(0, 3))
+            part = dice.choice(("engine", "applier", "target", "source"))
+            kills += 1
+            if part == "engine":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(stream.told()["engine"][0], signal.SIGKILL)
+            elif part == "applier":
+                process.kill()
+                process.wait()
+                process = stream.command("cdc", "run", "--set", "cdc.patience_s=300")
+            else:
+                kill_server(scratch.state, part)
+    finally:
+        writer.end()
+    stream.caught_up(300)
+    process.terminate()
+    assert process.wait(60) == 0
+    print(f"{kills} kills, {writer.transactions} transactions")
+    assert stream.ledger.letters(stream.target) == ()
+    assert not stream.differences()
 
 
 def test_the_rollback_of_a_stream_that_has_applied_nothing_is_proven(scratch: Scratch) -> None:

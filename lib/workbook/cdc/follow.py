@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from workbook.bulk.crew import address
 from workbook.bulk.load import driver_of

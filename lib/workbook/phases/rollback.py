@@ -59,7 +59,6 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             "There is nothing to take back.",
             "See workbook status.",
         )
-    number = 0 if to == START else phase_named(to).number
     if to != START and phase_named(to).name not in finished:
         raise UsageError(
             f"The phase {phase_named(to).name!r} was never done in the environment {settings.environment!r}.",
