@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Scratch
 from stream import Stream
+from workbook.cdc import follow
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.ddl import wanted
 from workbook.cdc.gtids import with_transactions
@@ -116,6 +117,35 @@ def test_delivery_shuffled_and_repeated_leaves_the_rows_of_the_source(
         there = stream.target.rows(f"SELECT * FROM {database}.{table}")
         assert sorted(tuple(row.values()) for row in there) == sorted(source.rows(table))
     source.connection.close()
+
+
+FAMILY = """
+CREATE TABLE parent (id INT PRIMARY KEY);
+CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE);
+INSERT INTO parent VALUES (1), (2), (3);
+INSERT INTO child VALUES (10, 1), (20, 2), (30, 3)
+"""
+
+
+def test_cascades_that_the_source_does_not_log_are_repeated_or_stop_their_tables(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events as a server writes them whose cascades are its storage engine's own."""
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setattr(follow, "silent_cascades", lambda version, variables: True)
+    database = scratch.database()
+    scratch.script(FAMILY.strip() + "\n", database)
+    stream = Stream.of(scratch, [database])
+    follower = stream.make()
+    applier = follower.applier()
+    parent, child = (database, "parent"), (database, "child")
+    moved = Change("u", child, (1, 10, 1), {"id": 20, "p": 2}, {"id": 20, "p": 1})
+    applier.apply([moved, Change("d", parent, (1, 11, 1), {"id": 1})])
+    assert stream.target.rows(f"SELECT id, p FROM {database}.child") == [{"id": 30, "p": 3}]
+    applier.apply([Change("d", parent, (1, 20, 1), {"id": 3}), Change("c", parent, (1, 20, 2), None, {"id": 4})])
+    follower.disconnect()
+    assert stream.target.rows(f"SELECT id, p FROM {database}.child") == [{"id": 30, "p": 3}]
+    assert {item.path for item in stream.ledger.stopped(stream.target)} == {parent, child}
 
 
 def test_gtids_are_added_as_the_server_writes_sets(scratch: Scratch) -> None:

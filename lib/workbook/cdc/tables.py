@@ -28,8 +28,9 @@ _ACTING = {"CASCADE", "SET NULL"}
 class TablePlan:
     """How a table's changes are applied; column names are the source's.
 
-    `others` says that it has unique keys beside the one that names a row, `cascades` that deletions and new keys of its
-    rows change rows of other tables without a word in the binlog, `where` what the mapping's filter keeps.
+    `others` says that it has unique keys beside the one that names a row, `cascades` that deletions of its rows change
+    rows of other tables without a word in the binlog, `rekeyed` are the tables in which new keys of its rows do so, and
+    `where` is what the mapping's filter keeps.
     """
 
     number: int
@@ -45,6 +46,7 @@ class TablePlan:
     bulk: BulkWay
     blocked: str = ""
     types: Mapping[str, str] | None = None
+    rekeyed: tuple[Path, ...] = ()
 
     @cached_property
     def way(self) -> Mapping[str, Way]:
@@ -124,31 +126,37 @@ def plans(
     Column facts are the target's, in the source's names: the target stands where the stream stands, while the source
     may be some definitions further on.
     """
-    acting = _acting_parents(target) if silent_cascades else set()
+    deleting = _acting_parents(target, "on_delete") if silent_cascades else {}
+    rekeying = _acting_parents(target, "on_update") if silent_cascades else {}
+    back = {item.target_path: item.path for item in mapping.in_scope}
     found = {}
     for item in mapping.in_scope:
         there, here = target.table.get(item.target_path), source.table.get(item.path)
         if there is None or here is None or item.path not in numbers:
             continue
-        found[item.path] = _plan(
+        made = _plan(
             here,
             there,
             item,
             numbers[item.path],
             tokens.get(item.path, {}),
             tuple(converted(item)),
-            there.path in acting,
+            there.path in deleting,
         )
+        children = tuple(back[path] for path in rekeying.get(there.path, ()) if path in back)
+        found[item.path] = replace(made, rekeyed=children)
     return found
 
 
-def _acting_parents(target: Catalog) -> set[Path]:
-    return {
-        (key.parent_database, key.parent_table)
-        for table in target.tables
-        for key in table.foreign_keys
-        if {key.on_delete.upper(), key.on_update.upper()} & _ACTING
-    }
+def _acting_parents(target: Catalog, event: str) -> dict[Path, tuple[Path, ...]]:
+    """Tables whose rows others follow when they go (`on_delete`) or get new keys (`on_update`), with those others."""
+    found: dict[Path, tuple[Path, ...]] = {}
+    for table in target.tables:
+        for key in table.foreign_keys:
+            if str(getattr(key, event)).upper() in _ACTING:
+                parent = key.parent_database, key.parent_table
+                found[parent] = (*found.get(parent, ()), table.path)
+    return found
 
 
 def _plan(
