@@ -89,8 +89,8 @@ class Applier:
         transaction under way is then applied, and the same batch may be given again.
         """
         outcome, run = Outcome(), list[Change]()
-        for change, after in zip(batch, [*batch[1:], None], strict=True):
-            if self._rekeys(change, after):
+        for place, change in enumerate(batch):
+            if self._rekeys(change, batch[place + 1] if place + 1 < len(batch) else None):
                 outcome += self._run(run, None)
                 self._stop_family(change)
                 run = [change]

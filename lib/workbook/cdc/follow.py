@@ -33,6 +33,7 @@ _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
 _ENGINE_STARTS = 5  # in a row, without a batch in between
 Result = TypeVar("Result")
 _LOCK_SECONDS = 60
+_HALF_SECONDS = 1.0
 _KEPT = ("file", "pos", "gtids", "server_id", "ts_sec")
 
 
@@ -84,6 +85,7 @@ class Follower:
                         _SILENCE_SECONDS if self._complete.exists() else _START_SECONDS
                     ):
                         raise EngineEnded("it has sent no heartbeat")
+                    batches = self._whole(engine, batches) if batches else batches
                 except EngineEnded as ended:
                     failing = failing or time.monotonic()
                     starts += 1
@@ -150,6 +152,15 @@ class Follower:
             )
         self._say(f"The engine ended ({reason[:300]}); it is started again")
         time.sleep(min(2.0**starts, 20) / 4)
+
+    def _whole(self, engine: Engine, batches: list[Batch]) -> list[Batch]:
+        """The batches, with the next one where they end between the two halves of a new key."""
+        plans = self._insisting(self.applier).plans
+        while True:
+            last = read(batches[-1].lines[-1]) if batches[-1].lines else None
+            if not isinstance(last, Change) or last.op != "d" or last.path not in plans or not plans[last.path].rekeyed:
+                return batches
+            batches += engine.take(_HALF_SECONDS, 1)
 
     def _apply(self, batches: list[Batch]) -> None:
         """Apply batches, waiting for servers that are away: nothing of a batch is applied twice."""

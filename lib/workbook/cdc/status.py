@@ -15,6 +15,7 @@ from workbook.cdc.change import Change
 from workbook.cdc.ledger import Position, Stopped
 
 _POINTS = 900
+_STILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ class Report:
         self._dead = 0
         self._stopped: tuple[Stopped, ...] = ()
         self._behind, self._kept = "unknown", 0
+        self._behind_since = self._heard_since = 0.0
         self._lags = (0.0, 0.0)
+        self._place: tuple[Any, ...] = ()
         self._last_at = 0.0
         self.outcome = Outcome()
         self.caught_up = False
@@ -130,6 +133,8 @@ class Report:
         """A batch is committed on the target."""
         now = time.time()
         self.outcome += outcome
+        if (place := (offset.get("gtids"), offset.get("file"), offset.get("pos"))) != self._place:
+            self._place, self._heard_since = place, now
         if changes:
             self._last_at = changes[-1].at
             self._lags = max(0.0, read_at - changes[-1].at), now - read_at
@@ -140,9 +145,14 @@ class Report:
     def looked(self, position: Position, dead: int, stopped: Sequence[Stopped], behind: str, kept: int) -> None:
         """What the watch found."""
         self._position, self._dead, self._stopped = position, dead, tuple(stopped)
-        self._behind, self._kept = behind, kept
-        self.caught_up = not behind
         now = time.time()
+        if behind != self._behind:
+            self._behind_since = now
+        self._behind, self._kept = behind, kept
+        # The engine's position names a transaction without rows in scope only when another has begun. Where nothing
+        # moves on either side for two heartbeats, the rest is such a transaction; the ledger waits for the engine's word.
+        still = now - max(self._behind_since, self._heard_since) > _STILL_SECONDS
+        self.caught_up = not behind or (still and behind.count(":") == 1 and "-" not in behind.partition(":")[2])
         if not self._recent or now - self._recent[-1][0] > 1:
             self._points.append((now, self._lag(now) or 0.0, self._pace(now)))
 
