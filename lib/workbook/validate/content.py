@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,9 +17,11 @@ from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
+from workbook.validate.again import BothEnds, look_again, without_wrong
 from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
+from workbook.validate.fence import Fence, pin
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
 from workbook.validate.result import HOPS, TableVerdict
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 # A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
 _LARGE_CHUNK = 100_000
+# So often is a table read of which very many rows were in flight.
+_ATTEMPTS = 3
 # Names that BigQuery's API and its SQL have for one type.
 _SAME_TYPE = {
     "INT64": "INTEGER",
@@ -44,12 +49,16 @@ _SAME_TYPE = {
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up."""
+    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up.
+
+    With a fence, rows that differ while something moves are looked at again.
+    """
 
     source: Server
     target: Server
     warehouse: "bigquery.Client | None"
     pause: Callable[[], None] = lambda: None
+    fence: Fence | None = None
 
 
 @dataclass
@@ -84,11 +93,19 @@ class _Ends:
 
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
-    with servers.source.session() as source, servers.target.session() as target:
-        for session in (source, target):
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        return compare_in(source, target, servers, table, mapped, settings)
+    for attempt in range(1, _ATTEMPTS + 1):
+        with ExitStack() as stack:
+            if servers.fence is not None:
+                source, target, _ = stack.enter_context(servers.fence.snapshots())
+            else:
+                source, target = (stack.enter_context(one.session()) for one in (servers.source, servers.target))
+                pin(source)
+                pin(target)
+            found = compare_in(source, target, servers, table, mapped, settings)
+        # Where more rows were in flight than can be looked at one by one, the table is read once more.
+        if found[0].again is None or not found[0].again.more or found[0].verdict == "different" or attempt == _ATTEMPTS:
+            break
+    return found
 
 
 def compare_in(
@@ -123,7 +140,7 @@ def compare_in(
             out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
             ends.left_out = int(source.scalar(out))
         if in_warehouse is None:
-            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike)
+            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike, servers.fence)
             return [replace(verdict, seconds=time.monotonic() - started)]
         sides["warehouse"], expected, clean = in_warehouse.result()
         for hop in HOPS:
@@ -132,7 +149,7 @@ def compare_in(
                 # Source and target are alike to the byte: what the target's hop shows is true of the source's.
                 found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
                 continue
-            found.append(_hop(hop, sides, ends, readings, client, settings, alike))
+            found.append(_hop(hop, sides, ends, readings, client, settings, alike, servers.fence))
     assert client
     found[1] = _clean_verdict(client, ends, settings, found[1], expected, clean)
     seconds = time.monotonic() - started
@@ -253,6 +270,7 @@ def _hop(
     client: "bigquery.Client | None",
     settings: Settings,
     alike: bool,
+    fence: Fence | None = None,
 ) -> TableVerdict:
     before, after = hop.split("-")
     one, other = sides[before], sides[after]
@@ -294,10 +312,18 @@ def _hop(
 
     search = Search(names, ends.table.key, settings.validate_.samples)
     why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
+    again = None
+    if hop == HOPS[0] and fence is not None and not why and not fence.still:
+        both = BothEnds.of(readings, ends.table, ends.mapped.flow, (one, other), kind)
+        search, again = look_again(fence, both, search)
+        if not again.wrong:
+            return without_wrong(base, states, again, (_tolerance(hop, one), _on_the_way(ends)))
     located = search.located()
-    judged = _different(base, states, search, located, why)
+    judged = replace(_different(base, states, search, located, why), again=again)
     if why:
         return judged
+    if again:
+        judged = replace(judged, why="; ".join(filter(None, (judged.why, again.said))))
     if hop == HOPS[0] and ends.mapped.flow == DIRECT and search.all_read:
         judged = replace(judged, keys=keys_of(names, ends.table.key, located.differences))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.validate import drilldown
+from workbook.validate.again import SecondLook
 from workbook.validate.explain import TableDefect
 from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
@@ -30,7 +31,8 @@ class TableVerdict:
     """A table on one hop. `columns` holds the state of each; rows are counted on both ends of the hop.
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
-    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair.
+    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair. `again`
+    tells of rows that differed while something moved.
     """
 
     database: str
@@ -49,6 +51,7 @@ class TableVerdict:
     seconds: float = 0.0
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
+    again: SecondLook | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
+from workbook.validate.fence import Fence
 from workbook.validate.findings import findings_of
 from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.pace import Pace
@@ -44,7 +45,8 @@ def validate_copy(
     """
     started = time.monotonic()
     before = _gtids(source), _gtids(target)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait)
+    fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, fence)
     tables: list[TableVerdict] = []
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)
