@@ -11,6 +11,7 @@ from workbook.mapping import Mapping, generate
 from workbook.params import Settings
 from workbook.plan import apply
 from workbook.schema import plan_schema
+from workbook.validate.delta import Earlier
 from workbook.validate.result import Validation
 from workbook.validate.run import validate_copy
 from workbook.warehouse import load_warehouse
@@ -90,7 +91,7 @@ class Migration:
         self.warehouse()
         return self
 
-    def validate(self) -> Validation:
+    def validate(self, earlier: Earlier = Earlier()) -> Validation:  # noqa: B008
         scratch = self.scratch
         return validate_copy(
             scratch.source,
@@ -100,4 +101,5 @@ class Migration:
             self.mapping,
             self.settings,
             self.notes.objects,
+            earlier,
         )

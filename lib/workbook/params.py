@@ -205,6 +205,11 @@ class Beam(_Section):
 class Validate(_Section):
     """How the copy is proven."""
 
+    mode: Literal["full", "delta"] = Field(
+        "full",
+        description="full: every row is read; delta: only rows that the binlogs of source and target say were touched since"
+        " the last good verdict, and all where that cannot be known",
+    )
     workers: int = Field(2, ge=1, le=32, description="tables compared at once")
     samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")

@@ -51,7 +51,9 @@ class SecondLook:
     @property
     def said(self) -> str:
         """What came of it, in words."""
-        words = [f"{self.rows:,} rows that differed while something moved were looked at again ({self.looks} times at most)"]
+        words = [
+            f"{self.rows:,} rows that differed while something moved were looked at again ({self.looks} times at most)"
+        ]
         words.append(f"{self.agreed:,} agreed")
         words += [f"{self.wrong:,} stood still and differ"] if self.wrong else []
         words += [f"{self.unsettled:,} could not be settled"] if self.unsettled else []
@@ -91,8 +93,7 @@ def look_again(fence: Fence, ends: BothEnds, first: Search) -> tuple[Search, Sec
         looks += 1
         with fence.snapshots() as (here, there, late):
             readings = tuple(
-                replace(reading, session=session)
-                for reading, session in zip(ends.readings, (here, there), strict=True)
+                replace(reading, session=session) for reading, session in zip(ends.readings, (here, there), strict=True)
             )
             for session in (here, there):
                 if session.flavour == "mariadb":
@@ -168,7 +169,7 @@ def _read(ends: BothEnds, keys: Mapping[int, Encoded | None], into: Search) -> N
 
 def _ends_of(ends: BothEnds, keys: Sequence[Encoded | None]) -> list[tuple[tuple[End, End], tuple[Region, Region]]]:
     """Both ends narrowed to the rows of the keys, some at a time; whole where rows cannot be asked for by key."""
-    found = []
+    found: list[tuple[tuple[End, End], tuple[Region, Region]]] = []
     known = [key for key in keys if key is not None]
     if ends.conditions and len(known) == len(keys):
         for first in range(0, len(keys), _KEYS_A_QUERY):
@@ -185,7 +186,7 @@ def _ends_of(ends: BothEnds, keys: Sequence[Encoded | None]) -> list[tuple[tuple
             found.append(((pair[0], pair[1]), (regions[0], regions[1])))
         else:
             return found
-    whole = []
+    whole: list[End] = []
     for reading, side in zip(ends.readings, ends.sides, strict=True):
         chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
         whole.append(

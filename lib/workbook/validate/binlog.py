@@ -177,7 +177,9 @@ def _events(server: Server, since: str) -> Iterator[tuple[int, bytes, int, int]]
             _ask(connection, since)
             yield from _received(connection)
         except pymysql.MySQLError as error:
-            raise Unreadable(f"the binlog could not be read: {server.explained(error, 'reading the binlog').found}") from None
+            raise Unreadable(
+                f"the binlog could not be read: {server.explained(error, 'reading the binlog').found}"
+            ) from None
         except OSError as error:
             raise Unreadable(f"the binlog could not be read: {error}") from None
 

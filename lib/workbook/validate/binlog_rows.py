@@ -16,7 +16,15 @@ from workbook.names import mysql_string
 # Types of the protocol, with bytes that a value has, or (negative) bytes that its length has.
 _FIXED = {1: 1, 2: 2, 9: 3, 3: 4, 8: 8, 4: 4, 5: 8, 13: 1, 10: 3, 14: 3, 11: 3, 12: 8, 7: 4, 6: 0}
 _NO_META = {1, 2, 9, 3, 8, 13, 10, 14, 11, 12, 7, 6}
-_LONG = {252, 245, 255, 242, 249, 250, 251}  # BLOB, JSON, GEOMETRY, VECTOR and their like: the metadata is the length's bytes
+_LONG = {
+    252,
+    245,
+    255,
+    242,
+    249,
+    250,
+    251,
+}  # BLOB, JSON, GEOMETRY, VECTOR and their like: the metadata is the length's bytes
 _FRACTION = {17: 4, 18: 5, 19: 3}  # TIMESTAMP, DATETIME, TIME with a fraction: whole seconds take so many bytes
 _TWO_BYTES = {15, 16, 246, 254, 253, 247, 248}
 _BYTES_OF_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
@@ -115,7 +123,9 @@ class Layout:
         return count // images
 
     def _way(self, nulls: bytes) -> _Way:
-        steps, keys, run = [], {}, 0
+        steps: list[tuple[int, int]] = []
+        keys: dict[int, tuple[int, int, int]] = {}
+        run = 0
         for place, column in enumerate(self.columns):
             if nulls[place // 8] >> (place % 8) & 1:
                 if place in self.key:
@@ -211,9 +221,7 @@ def _micros(raw: bytes) -> int:
 
 def _decimal_size(precision: int, scale: int) -> int:
     whole = precision - scale
-    return (
-        whole // 9 * 4 + _BYTES_OF_DIGITS[whole % 9] + scale // 9 * 4 + _BYTES_OF_DIGITS[scale % 9]
-    )
+    return whole // 9 * 4 + _BYTES_OF_DIGITS[whole % 9] + scale // 9 * 4 + _BYTES_OF_DIGITS[scale % 9]
 
 
 def _decimal(raw: bytes, precision: int, scale: int) -> str:

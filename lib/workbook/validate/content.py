@@ -1,13 +1,13 @@
 """The content of one table on all three servers: read once on each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from workbook.bulk.chunks import chunkable_key
+from workbook.bulk.chunks import Chunk, chunkable_key
 from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
@@ -22,6 +22,7 @@ from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, field
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
 from workbook.validate.fence import Fence, pin
+from workbook.validate.keyed import read_keyed
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
 from workbook.validate.result import HOPS, TableVerdict
@@ -91,8 +92,13 @@ class _Ends:
         return self.raw if self.plain else f"({clean_select(self.mapped, self.raw)})"
 
 
-def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
-    """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
+def compare_table(
+    servers: Servers, table: Table, mapped: TableMap, settings: Settings, chunks: Sequence[Chunk] | None = None
+) -> list[TableVerdict]:
+    """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason.
+
+    With `chunks`, only their rows on the first hop; none of it where the servers do not order the keys alike.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         with ExitStack() as stack:
             if servers.fence is not None:
@@ -101,7 +107,9 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
                 source, target = (stack.enter_context(one.session()) for one in (servers.source, servers.target))
                 pin(source)
                 pin(target)
-            found = compare_in(source, target, servers, table, mapped, settings)
+            found = compare_in(source, target, servers, table, mapped, settings, chunks)
+        if not found:
+            return []
         # Where more rows were in flight than can be looked at one by one, the table is read once more.
         if found[0].again is None or not found[0].again.more or found[0].verdict == "different" or attempt == _ATTEMPTS:
             break
@@ -109,11 +117,17 @@ def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Se
 
 
 def compare_in(
-    source: Session, target: Session, servers: Servers, table: Table, mapped: TableMap, settings: Settings
+    source: Session,
+    target: Session,
+    servers: Servers,
+    table: Table,
+    mapped: TableMap,
+    settings: Settings,
+    chunks: Sequence[Chunk] | None = None,
 ) -> list[TableVerdict]:
     """The verdicts of one table as two sessions see it, in the transactions that they are in."""
     started = time.monotonic()
-    warehouse, client = settings.warehouse, servers.warehouse
+    warehouse, client = settings.warehouse, servers.warehouse if chunks is None else None
     project = client.project if client else ""
     whole, flow = table, mapped.flow
     # The key that names a row is one that the target has too.
@@ -135,7 +149,12 @@ def compare_in(
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
         in_warehouse = pool.submit(_warehouse_sides, client, ends, settings) if client else None
         alike, readings = _readings(source, target, whole, ends)
-        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        if chunks is None:
+            sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        elif alike:
+            sides["source"], sides["target"] = read_keyed(readings, chunks, servers.pause, _attempted)
+        else:
+            return []
         if flow.where:
             out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
             ends.left_out = int(source.scalar(out))

@@ -9,6 +9,7 @@ from workbook import faces
 from workbook.validate import drilldown
 from workbook.validate.again import SecondLook
 from workbook.validate.explain import TableDefect
+from workbook.validate.proof import Proof
 from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import Encoded, RowDifference
@@ -32,7 +33,8 @@ class TableVerdict:
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
     `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair. `again`
-    tells of rows that differed while something moved.
+    tells of rows that differed while something moved. `proof` is full, or delta: then `touched` rows were read now, and
+    the others in the run `proven_in`. `behind` rows changed on Cloud SQL after the warehouse was loaded.
     """
 
     database: str
@@ -52,6 +54,10 @@ class TableVerdict:
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
     again: SecondLook | None = None
+    proof: str = "full"
+    proven_in: str = ""
+    touched: int | None = None
+    behind: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,12 @@ class Validation:
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
     interactions: tuple[InteractionVerdict, ...] = ()
+    proof: Proof = field(default_factory=Proof)
+
+    @property
+    def notes_when_good(self) -> dict[str, Any]:
+        """What the ledger keeps after a good verdict: where a later validation goes on."""
+        return {"proof": self.proof.cursor} if self.proof.cursor else {}
 
     @property
     def verdict(self) -> str:
@@ -150,8 +162,16 @@ class Validation:
             "hash_bits": 128,
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
+            "proof": self.proof.asdict(),
+            "second_look": self._second_look(),
             "notes": list(self.notes),
         }
+
+    def _second_look(self) -> dict[str, Any]:
+        """How many rows that differed while something moved were looked at again, and what came of them."""
+        looks = [table.again for table in self.tables if table.again is not None]
+        counts = {name: sum(getattr(look, name) for look in looks) for name in ("rows", "agreed", "wrong", "unsettled")}
+        return {**counts, "tables": len(looks), "way": looks[0].way if looks else ""}
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, as validate.json holds them."""

@@ -16,7 +16,8 @@ from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
-from workbook.validate.content import Servers, compare_table
+from workbook.validate.content import Servers
+from workbook.validate.delta import Earlier, compare_since, cursor_of, proof_of, since
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.fence import Fence
 from workbook.validate.findings import findings_of
@@ -27,6 +28,8 @@ from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
 from workbook.validate.result import Finding, TableVerdict, Validation
 from workbook.validate.selftest import SelfTest, Subject, self_test
+from workbook.validate.steady import Steady
+from workbook.validate.touched import place
 
 
 def validate_copy(
@@ -37,14 +40,21 @@ def validate_copy(
     mapping: Mapping,
     settings: Settings,
     owned: Collection[str],
+    earlier: Earlier = Earlier(),  # noqa: B008
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
+
+    With `validate: {mode: delta}` in the settings only rows touched since the `earlier` proof are read, where the binlogs
+    can tell them.
 
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
     started = time.monotonic()
+    cursor, no_cursor = cursor_of((place(source), place(target)), catalog, mapping, warehouse, settings)
+    known = since(earlier, cursor, source, target, catalog, mapping, settings)
     before = _gtids(source), _gtids(target)
+    whole: dict[tuple[str, str], str] = {}
     fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
     servers = Servers(source, target, warehouse, Pace(settings, source).wait, fence)
     tables: list[TableVerdict] = []
@@ -55,15 +65,20 @@ def validate_copy(
         ThreadPoolExecutor(settings.validate_.workers) as pool,
     ):
         futures = {
-            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings) for item in items
+            item.path: pool.submit(compare_since, known, servers, catalog.table[item.path], item, settings)
+            for item in items
         }
         for path, future in futures.items():
-            tables += future.result()
+            found_now, why = future.result()
+            tables += found_now
+            if why:
+                whole[path] = why
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
     objects = compare_objects(source, target, catalog, mapping, owned, definitions)
-    relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
+    judge = Steady(fence, known, tables).judge
+    relations = compare_relations(source, target, warehouse, catalog, mapping, settings, judge)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
@@ -91,6 +106,7 @@ def validate_copy(
         },
         selftest=selftest,
         interactions=tuple(interactions),
+        proof=proof_of(known, whole, cursor, no_cursor),
     )
 
 

@@ -9,7 +9,6 @@ from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.servers import Server, Session
 from workbook.validate.binlog import Path, Reader, Touched, Wanted
-from workbook.validate.binlog_rows import Unreadable
 
 # With so many touched rows, or this share of all, reading the table whole is quicker than asking for rows by key.
 _MOST_KEYS, _MOST_SHARE = 1_000_000, 0.25
@@ -104,7 +103,9 @@ def _cascaded(tables: Mapping[Path, Table], found: dict[Path, Touched]) -> None:
                 acts = {key.on_delete, key.on_update} - {"RESTRICT", "NO ACTION"}
                 if acts and path not in changed and (key.parent_database, key.parent_table) in changed:
                     touched = found.setdefault(path, Touched())
-                    touched.full = touched.full or "a foreign key may have changed its rows, which the binlog does not say"
+                    touched.full = (
+                        touched.full or "a foreign key may have changed its rows, which the binlog does not say"
+                    )
                     changed.add(path)
                     grown = True
 
@@ -122,7 +123,9 @@ def judge(paths: Iterable[Path]) -> Callable[[str, str | None], Mapping[Path, st
         while (comment := _COMMENT.match(text)) is not None:
             text = text[comment.end() :]
         if _XA_COMMIT.match(text):
-            return dict.fromkeys(chosen, "a distributed transaction was committed, whose rows stand earlier in the binlog")
+            return dict.fromkeys(
+                chosen, "a distributed transaction was committed, whose rows stand earlier in the binlog"
+            )
         if _HARMLESS.match(text):
             return {}
         if (made := _CREATES.match(text)) is not None:
