@@ -141,6 +141,11 @@ class Layout:
                 run = 0
         return _Way(tuple(steps), run, tuple(keys[place] for place in self.key))
 
+    @property
+    def of_key(self) -> tuple[Wire, ...]:
+        """The columns of the key: raw keys of layouts that have the same are the same."""
+        return tuple(self.columns[place] for place in self.key)
+
     def literals(self, columns: Sequence[Column]) -> "Callable[[bytes], str] | None":
         """What makes a literal of a key, for a list of `IN (…)`; None where a column's type has none."""
         makers = [_literal(column, self.columns[place]) for column, place in zip(columns, self.key, strict=True)]
@@ -171,7 +176,8 @@ def _slice(body: bytes, at: int, size: int) -> bytes:
 def _literal(column: Column, wire: Wire) -> "Callable[[bytes], str] | None":
     kind, meta = column.data_type, wire.meta
     if kind in ("tinyint", "smallint", "mediumint", "int", "bigint"):
-        return lambda raw: str(int.from_bytes(raw, "little", signed=not column.unsigned))
+        signed = not column.unsigned
+        return lambda raw: str(int.from_bytes(raw, "little", signed=signed))
     if kind == "year":
         return lambda raw: str(1900 + raw[0] if raw[0] else 0)
     if kind == "decimal":

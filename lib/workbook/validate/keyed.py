@@ -10,6 +10,7 @@ from workbook.bulk.chunks import Chunk
 from workbook.catalog import Table
 from workbook.names import quote_mysql
 from workbook.validate.binlog import Touched
+from workbook.validate.binlog_rows import Layout, Wire
 from workbook.validate.sums import Reading, Side
 from workbook.validate.walk import Tally
 
@@ -32,11 +33,16 @@ class Keyed(Chunk):
 def keyed_chunks(table: Table, touched: Iterable[Touched]) -> tuple[Keyed, ...]:
     """The touched rows of a table, in the order of their keys where those are numbers, so that neighbours are read together."""
     columns = [table.column[name] for name in table.key]
-    literals: set[str] = set()
+    raw: dict[tuple[Wire, ...], tuple[Layout, set[bytes]]] = {}
     for one in touched:
-        make = one.layout.literals(columns) if one.layout else None
-        assert make is not None or not one.keys, "a key that can be cut by has a literal"
-        literals.update(map(make, one.keys) if make else ())
+        if one.layout is not None:
+            _, keys = raw.setdefault(one.layout.of_key, (one.layout, set()))
+            keys |= one.keys
+    literals: set[str] = set()
+    for layout, keys in raw.values():
+        make = layout.literals(columns)
+        assert make is not None, "a key that a table can be cut by has literals"
+        literals.update(map(make, keys))
     whole = len(columns) == 1 and columns[0].data_type.endswith("int")
     ordered = iter(sorted(literals, key=int) if whole else sorted(literals))
     size = max(_PARTS_A_QUERY // len(columns), 1) if len(columns) > 1 else _KEYS_A_QUERY
