@@ -1,6 +1,6 @@
 """A whole migration of a scratch database, phase by phase through the rooms, for the tests that need a finished copy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conftest import Scratch
 from workbook.accounts import plan_accounts
@@ -46,6 +46,7 @@ class Migration:
     catalog: Catalog
     mapping: Mapping
     notes: Notes = field(default_factory=Notes)
+    loaded: str = ""  # the state of the target that the warehouse was loaded from
 
     @classmethod
     def of(cls, scratch: Scratch, databases: list[str], **keys: object) -> "Migration":
@@ -80,9 +81,9 @@ class Migration:
         there = read_catalog(
             scratch.target, [self.mapping.target_database(name) for name in self.settings.source.databases]
         )
-        load_warehouse(
+        self.loaded = load_warehouse(
             scratch.target, scratch.warehouse, there, self.mapping, self.settings, self.notes, self.notes.objects
-        )
+        ).gtid_executed
 
     def whole(self) -> "Migration":
         self.schema()
@@ -101,5 +102,5 @@ class Migration:
             self.mapping,
             self.settings,
             self.notes.objects,
-            earlier,
+            replace(earlier, loaded=self.loaded),
         )

@@ -130,14 +130,15 @@ class Phase:
         Whatever wrote to the target since, or was taken back there, ends it.
         """
         cursor = self.ledger.noted("proof")
+        loaded = (self.result_of("warehouse") or {}).get("snapshot", {}).get("gtid_executed", "")
         if cursor is None:
-            return Earlier()
+            return Earlier(loaded=loaded)
         if cursor["after"] != self._writers():
-            return Earlier(why="a phase has written to the target since, or was taken back")
+            return Earlier(why="a phase has written to the target since, or was taken back", loaded=loaded)
         path = Path(cursor["result"])
         if not path.exists():
-            return Earlier(why=f"the result of the run {cursor['run']} is gone")
-        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "")
+            return Earlier(why=f"the result of the run {cursor['run']} is gone", loaded=loaded)
+        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "", loaded)
 
     def _writers(self) -> list[list[str | None]]:
         """What has written to the target, as the ledger knows it now."""

@@ -28,6 +28,7 @@ _LONG = {
 _FRACTION = {17: 4, 18: 5, 19: 3}  # TIMESTAMP, DATETIME, TIME with a fraction: whole seconds take so many bytes
 _TWO_BYTES = {15, 16, 246, 254, 253, 247, 248}
 _BYTES_OF_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
+Value = int | str | bytes
 
 
 class Unreadable(Exception):
@@ -146,23 +147,28 @@ class Layout:
         """The columns of the key: raw keys of layouts that have the same are the same."""
         return tuple(self.columns[place] for place in self.key)
 
-    def literals(self, columns: Sequence[Column]) -> "Callable[[bytes], str] | None":
-        """What makes a literal of a key, for a list of `IN (…)`; None where a column's type has none."""
-        makers = [_literal(column, self.columns[place]) for column, place in zip(columns, self.key, strict=True)]
-        if None in makers:
-            return None
-        sizes = [self.columns[place].size for place in self.key]
-        if len(makers) == 1:
-            return makers[0]
+    def literals(self, columns: Sequence[Column]) -> Callable[[bytes], str]:
+        """What makes a literal of a key, for a list of `IN (…)`."""
+        values = self.values(columns)
+        if len(columns) == 1:
+            (column,) = columns
+            return lambda raw: _literal(column, values(raw)[0])
+        return lambda raw: f"({', '.join(map(_literal, columns, values(raw)))})"
 
-        def of_all(raw: bytes) -> str:
+    def values(self, columns: Sequence[Column]) -> "Callable[[bytes], tuple[Value, ...]]":
+        """What makes values of a key: whole numbers; text and bytes as bytes; decimals, dates and moments as MySQL shows them."""
+        makers = [_maker(column, self.columns[place]) for column, place in zip(columns, self.key, strict=True)]
+        if len(makers) == 1:
+            return lambda raw: (makers[0](raw),)
+        sizes = [wire.size for wire in self.of_key]
+
+        def of_all(raw: bytes) -> tuple[Value, ...]:
             at, parts = 0, []
             for make, size in zip(makers, sizes, strict=True):
                 long = size if size > 0 else -size + int.from_bytes(raw[at : at - size], "little")
-                assert make
                 parts.append(make(raw[at : at + long]))
                 at += long
-            return f"({', '.join(parts)})"
+            return tuple(parts)
 
         return of_all
 
@@ -173,35 +179,39 @@ def _slice(body: bytes, at: int, size: int) -> bytes:
     return body[at : at - size + int.from_bytes(body[at : at - size], "little")]
 
 
-def _literal(column: Column, wire: Wire) -> "Callable[[bytes], str] | None":
+def _literal(column: Column, value: Value) -> str:
+    if isinstance(value, bytes):
+        return f"_{column.charset} x'{value.hex()}'" if column.charset else f"x'{value.hex()}'"
+    return str(value) if isinstance(value, int) or column.data_type == "decimal" else mysql_string(value)
+
+
+def _maker(column: Column, wire: Wire) -> Callable[[bytes], Value]:
     kind, meta = column.data_type, wire.meta
     if kind in ("tinyint", "smallint", "mediumint", "int", "bigint"):
         signed = not column.unsigned
-        return lambda raw: str(int.from_bytes(raw, "little", signed=signed))
+        return lambda raw: int.from_bytes(raw, "little", signed=signed)
     if kind == "year":
-        return lambda raw: str(1900 + raw[0] if raw[0] else 0)
+        return lambda raw: 1900 + raw[0] if raw[0] else 0
     if kind == "decimal":
         return lambda raw: _decimal(raw, meta[0], meta[1])
     prefix = -wire.size
-    if kind in ("char", "varchar") and prefix > 0:
-        return lambda raw: f"_{column.charset} x'{raw[prefix:].hex()}'"
-    if kind == "varbinary" and prefix > 0:
-        return lambda raw: f"x'{raw[prefix:].hex()}'"
+    if kind in ("char", "varchar", "varbinary") and prefix > 0:
+        return lambda raw: raw[prefix:]
     if kind == "binary" and prefix > 0:
         # The zeros that it is filled up with are not in the event.
-        return lambda raw: f"x'{raw[prefix:].ljust(column.length or 0, bytes(1)).hex()}'"
+        return lambda raw: raw[prefix:].ljust(column.length or 0, bytes(1))
     if kind == "date" and wire.size == 3:
         return _date
     if kind == "datetime" and wire.type == 18:
-        return lambda raw: mysql_string(_datetime(raw))
+        return _datetime
     if kind == "timestamp" and wire.type == 17:
-        return lambda raw: mysql_string(_timestamp(raw))
-    return None
+        return _timestamp
+    raise Unreadable(f"keys of the type {column.type}, which are not told from it")
 
 
 def _date(raw: bytes) -> str:
     packed = int.from_bytes(raw, "little")
-    return f"'{packed >> 9:04}-{packed >> 5 & 15:02}-{packed & 31:02}'"
+    return f"{packed >> 9:04}-{packed >> 5 & 15:02}-{packed & 31:02}"
 
 
 def _datetime(raw: bytes) -> str:

@@ -40,9 +40,7 @@ def keyed_chunks(table: Table, touched: Iterable[Touched]) -> tuple[Keyed, ...]:
             keys |= one.keys
     literals: set[str] = set()
     for layout, keys in raw.values():
-        make = layout.literals(columns)
-        assert make is not None, "a key that a table can be cut by has literals"
-        literals.update(map(make, keys))
+        literals.update(map(layout.literals(columns), keys))
     whole = len(columns) == 1 and columns[0].data_type.endswith("int")
     ordered = iter(sorted(literals, key=int) if whole else sorted(literals))
     size = max(_PARTS_A_QUERY // len(columns), 1) if len(columns) > 1 else _KEYS_A_QUERY

@@ -232,6 +232,30 @@ class Search:
         """The hashes of the keys of all rows that were seen to differ."""
         return np.unique(np.concatenate(self._odd)) if self._odd else np.array([], dtype=np.uint64)
 
+    def without(self, keys: Keys) -> Located:
+        """What was found, but for the rows of some keys: hashes as `odd` has them."""
+        missing, extra, changed = (
+            int(sum((~np.isin(part, keys)).sum() for part in self._odd[kind::3])) for kind in range(3)
+        )
+        places = sorted(self.names.index(name) for name in self.key) or range(len(self.names))
+        gone = set(keys.tolist())
+        kept = tuple(
+            item
+            for part in self._parts
+            for item in part.differences
+            if first_bits(item.before or item.after or (), places) not in gone
+        )
+        columns = {
+            name
+            for item in kept
+            if item.before and item.after
+            for name, one, other in zip(self.names, item.before, item.after, strict=True)
+            if one != other
+        }
+        return Located(
+            missing, extra, changed, tuple(sorted(columns)), shown(self.names, self.key, kept, self.samples), kept
+        )
+
     def located(self) -> Located:
         """What was found: exact counts, the columns and samples of the rows that were read."""
         differences = tuple(item for part in self._parts for item in part.differences)

@@ -16,6 +16,7 @@ from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
+from workbook.validate.behind import Behind
 from workbook.validate.content import Servers
 from workbook.validate.delta import Earlier, compare_since, cursor_of, proof_of, since
 from workbook.validate.encoding import fields, on_target
@@ -56,7 +57,9 @@ def validate_copy(
     before = _gtids(source), _gtids(target)
     whole: dict[tuple[str, str], str] = {}
     fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait, fence)
+    there = {item.target_path: carried_table(catalog.table[item.path], item.flow) for item in mapping.in_scope}
+    behind = Behind(target, fence, there, earlier.loaded)
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, fence, behind)
     tables: list[TableVerdict] = []
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)

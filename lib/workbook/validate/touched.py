@@ -71,7 +71,7 @@ def touched_since(
     reader = Reader(wanted, judge(tables))
     reader.read(server, since)
     if not cascades_told:
-        _cascaded(tables, reader.found)
+        cascaded(tables, reader.found)
     return reader.found, reader.events
 
 
@@ -92,7 +92,7 @@ def cascades_told(server: Server) -> bool:
         return not rows or str(rows[0]["Value"]).upper() == "OFF"
 
 
-def _cascaded(tables: Mapping[Path, Table], found: dict[Path, Touched]) -> None:
+def cascaded(tables: Mapping[Path, Table], found: dict[Path, Touched]) -> None:
     """Note the children of parents that were changed or deleted: what became of their rows no binlog says."""
     changed = {path for path, one in found.items() if one.updated or one.deleted or one.full}
     grown = True
