@@ -41,7 +41,13 @@ def main() -> None:
         result = Validation((found,), (), (), (), {}).asdict()
         Path(notes).write_text(json.dumps({"cursor": {**cursor, "run": "full"}, "result": result}))
     keys = [dict(row.key)["id"] for row in found.samples if not row.keyless]
-    said = {"verdict": found.verdict, "rows": found.rows_source, "touched": found.touched, "keys": keys, "seconds": seconds}
+    said = {
+        "verdict": found.verdict,
+        "rows": found.rows_source,
+        "touched": found.touched,
+        "keys": keys,
+        "seconds": seconds,
+    }
     print(json.dumps({**said, "proof": found.proof, "why": known.why or whole}))
 
 

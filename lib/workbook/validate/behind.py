@@ -40,6 +40,11 @@ class Late:
     @property
     def said(self) -> str:
         """The same in words."""
+        if self.unknown and self.alone:
+            return (
+                f"the table changed on Cloud SQL after the warehouse was loaded, and which rows is not known ({self.unknown}):"
+                " load it, then validate again"
+            )
         if self.unknown:
             return f"whether rows changed on Cloud SQL since the warehouse was loaded is not known: {self.unknown}"
         if not self.rows:
@@ -65,7 +70,9 @@ class Behind:
         """What a search found, without the rows that changed since; `path` and `fields` as on Cloud SQL."""
         if not self._known:
             return search.located(), Late()
-        changed, unknown = self._changed(path, fields)
+        changed, unknown, any_may = self._changed(path, fields)
+        if any_may:
+            return search.located(), Late(len(search.odd), True, unknown)
         late = np.intersect1d(search.odd, changed)
         if not len(late):
             return search.located(), Late(0, False, unknown)
@@ -73,19 +80,19 @@ class Behind:
         alone = search.all_counted and not (located.missing or located.extra or located.changed)
         return located, Late(len(late), alone, unknown)
 
-    def _changed(self, path: Path, fields: Sequence[Field]) -> tuple[Keys, str]:
-        """The hashes of the keys of rows that changed since; why they cannot be told, or nothing."""
+    def _changed(self, path: Path, fields: Sequence[Field]) -> tuple[Keys, str, bool]:
+        """The hashes of the keys of rows that changed since; why they cannot be told, and whether each row may be one."""
         none = np.array([], dtype=np.uint64)
         with self._lock:
             self._read()
             touched = self._reader.found.get(path, Touched())
             if self.why or touched.full:
-                return none, self.why or touched.full
+                return none, self.why or touched.full, not self.why
             try:
                 found = _hashes(self._tables[path], touched, fields)
             except (Unreadable, UnicodeDecodeError) as error:
-                return none, f"its keys cannot be told from the binlog: {error}"
-        return np.array(sorted(found), dtype=np.uint64), ""
+                return none, f"its keys cannot be told from the binlog: {error}", True
+        return np.array(sorted(found), dtype=np.uint64), "", False
 
     def _read(self) -> None:
         """Read on. What the source has by now is waited for, since rows of it may be set against the warehouse too."""
