@@ -173,7 +173,7 @@ def test_a_proof_that_cannot_be_gone_on_from_says_why(proven: Proven) -> None:
     )
 
     def why(earlier: Earlier) -> str:
-        return since(earlier, now, *servers, migration.catalog, migration.mapping, migration.settings).why
+        return since(earlier, now, "", *servers, migration.catalog, migration.mapping, migration.settings).why
 
     kept = dict(proven.earlier.cursor)
     assert why(Earlier()) == "nothing was proven yet"
@@ -192,7 +192,13 @@ def test_a_proof_that_cannot_be_gone_on_from_says_why(proven: Proven) -> None:
         "warehouse": now["warehouse"],
     }
     known = since(
-        replace(proven.earlier, cursor=changed), now, *servers, migration.catalog, migration.mapping, migration.settings
+        replace(proven.earlier, cursor=changed),
+        now,
+        "",
+        *servers,
+        migration.catalog,
+        migration.mapping,
+        migration.settings,
     )
     assert known.whole[proven.database, "quiet"] == "its definition or its mapping changed since"
 
@@ -303,7 +309,7 @@ def test_a_statement_in_the_binlog_sends_the_tables_that_it_may_have_changed_to_
 
 
 def test_children_of_a_cascade_that_no_binlog_names_are_read_in_full(proven: Proven) -> None:
-    tables = {path: table for path, table in proven.migration.catalog.table.items()}
+    tables = dict(proven.migration.catalog.table)
     found = {(proven.database, "people"): Touched(deleted=1)}
     cascaded(tables, found)
     assert "foreign key" in found[proven.database, "orders"].full

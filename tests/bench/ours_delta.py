@@ -32,7 +32,7 @@ def main() -> None:
     if mode == "delta":
         kept = json.loads(Path(notes).read_text())
         earlier = Earlier(kept["cursor"], kept["result"], "")
-    known = since(earlier, cursor, source, target, catalog, mapping, settings)
+    known = since(earlier, cursor, why, source, target, catalog, mapping, settings)
     servers = Servers(source, target, None, fence=Fence(source, target, settings.environment, 30))
     (item,) = mapping.in_scope
     (found,), whole = compare_since(known, servers, catalog.table[item.path], item, settings)

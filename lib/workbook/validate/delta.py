@@ -84,17 +84,19 @@ def cursor_of(
 def since(
     earlier: Earlier,
     now: ReadOnly[str, Any] | None,
+    unknown: str,
     source: Server,
     target: Server,
     catalog: Catalog,
     mapping: Mapping,
     settings: Settings,
 ) -> Since:
-    """What was touched since the earlier proof, read from both binlogs; `now` is the cursor of this validation."""
+    """What was touched since the earlier proof, read from both binlogs; `now` is the cursor of this validation, `unknown`
+    why there is none."""
     asked = settings.validate_.mode
     if asked == "full":
         return Since(asked)
-    why = _not_comparable(earlier, now)
+    why = unknown or _not_comparable(earlier, now)
     if why:
         return Since(asked, why=why)
     assert now is not None
@@ -201,8 +203,7 @@ def _not_comparable(earlier: Earlier, now: ReadOnly[str, Any] | None) -> str:
     """Why no table can go on from an earlier proof, or nothing."""
     if earlier.why:
         return earlier.why
-    if now is None:
-        return "where the servers stand cannot be noted"
+    assert now is not None
     if earlier.cursor.get("encoding") != ENCODING_VERSION:
         return "rows are encoded in another version since"
     for role in ("source", "target"):

@@ -53,7 +53,7 @@ def validate_copy(
     """
     started = time.monotonic()
     cursor, no_cursor = cursor_of((place(source), place(target)), catalog, mapping, warehouse, settings)
-    known = since(earlier, cursor, source, target, catalog, mapping, settings)
+    known = since(earlier, cursor, no_cursor, source, target, catalog, mapping, settings)
     before = _gtids(source), _gtids(target)
     whole: dict[tuple[str, str], str] = {}
     fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
