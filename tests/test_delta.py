@@ -3,21 +3,26 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from conftest import Scratch
 from migration import Migration
 from workbook.catalog import ForeignKey, read_catalog
+from workbook.errors import VerdictFailed
 from workbook.mapping import generate
 from workbook.names import mysql_path
+from workbook.phases.context import Phase
+from workbook.phases.ledger import Ledger
+from workbook.phases.order import phase_named
 from workbook.validate.behind import Behind
 from workbook.validate.binlog import Reader, Touched, Wanted
 from workbook.validate.delta import Earlier, cursor_of, since
 from workbook.validate.encoding import fields, mysql_digest
 from workbook.validate.fence import Fence
 from workbook.validate.gtids import GtidSet
-from workbook.validate.result import TableVerdict, Validation
+from workbook.validate.result import ObjectVerdict, TableVerdict, Validation
 from workbook.validate.sums import key_fields
 from workbook.validate.touched import cascaded, judge, place
 
@@ -201,6 +206,38 @@ def test_a_proof_that_cannot_be_gone_on_from_says_why(proven: Proven) -> None:
         migration.settings,
     )
     assert known.whole[proven.database, "quiet"] == "its definition or its mapping changed since"
+
+
+def test_the_cursor_moves_after_a_good_verdict_alone_and_ends_with_a_load_or_a_rollback(
+    proven: Proven, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path))
+    ledger = Ledger(proven.migration.settings.environment)
+    ledger.end(ledger.begin("bulk_load", "loaded", {}), "done", {}, None)
+
+    def opened(run: str) -> Phase:
+        (tmp_path / run).mkdir()
+        return Phase(phase_named("validate"), proven.migration.settings, tmp_path / run)
+
+    assert opened("one").earlier_proof().why == "nothing was proven yet"
+    opened("two").finish(proven.first)
+    after = opened("three").earlier_proof()
+    assert (after.why, after.cursor["run"]) == ("", "two")
+    assert after.cursor["source"] == proven.earlier.cursor["source"]
+    assert {table["verdict"] for table in after.result["tables"]} == {"same"}
+    bad = replace(proven.first, objects=(ObjectVerdict("table", "t", "different"),))
+    with pytest.raises(VerdictFailed):
+        opened("four").finish(bad)
+    assert opened("five").earlier_proof() == after
+    # Another load, and a load that was taken back, are both another copy.
+    ledger.end(ledger.begin("bulk_load", "again", {}), "done", {}, None)
+    assert "written to the target" in opened("six").earlier_proof().why
+    ledger.mark_undone("bulk_load")
+    assert "taken back" in opened("seven").earlier_proof().why
+    ledger.end(ledger.begin("bulk_load", "loaded", {}), "done", {}, None)
+    opened("eight").finish(proven.first)
+    (tmp_path / "eight" / "validate.json").unlink()
+    assert "is gone" in opened("nine").earlier_proof().why
 
 
 KEYS = {

@@ -16,8 +16,8 @@ APPLIED = mysql_path(SCHEMA, "cdc_applied")
 _LOOK_SECONDS = 0.02
 # How the target's position is known, in words for the report.
 WAYS = {
-    "replication": "the target's own GTID set, as a replica of the source",
-    "ledger": "the applied GTID sets that change capture notes on the target",
+    "replication": "by the target's own GTID set, as a replica of the source",
+    "ledger": "by the applied GTID sets that change capture notes on the target",
     "": "by patience: nothing says how far the target is, so a row counts as wrong once neither side moved between looks",
 }
 

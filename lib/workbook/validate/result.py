@@ -24,6 +24,7 @@ HOP_TITLES = {
     "target-warehouse": "Cloud SQL → BigQuery",
     "source-warehouse": "Source → BigQuery",
 }
+_AGAIN = {"rows": "Looked at again", "agreed": "Then agreed", "wrong": "Wrong", "unsettled": "Unsettled"}
 COLUMN_STATES = ("proven", "tolerated", "sampled", "different", "incomparable")
 
 
@@ -274,6 +275,29 @@ class Validation:
             "states": "Columns on all hops",
         }
         return faces.table(rows, titles, caption="Tables, differences first", limit=500)
+
+    def proof_face(self) -> faces.Html:
+        """How the tables were proven, and what came of rows that were looked at again or that the warehouse lacks yet."""
+        rows: list[dict[str, object]] = [
+            {
+                "table": f"{table.database}.{table.table}",
+                "hop": HOP_TITLES[table.hop],
+                "verdict": faces.badge(table.verdict),
+                "behind": table.behind,
+                **({name: getattr(table.again, name) for name in _AGAIN} if table.again else {}),
+            }
+            for table in self.tables
+            if table.again or table.behind
+        ]
+        if not rows:
+            return faces.stack(
+                faces.Html(self.proof._repr_html_()), faces.text("Nothing moved: no row was looked at twice.")
+            )
+        titles = {"table": "Table", "hop": "Hop", "verdict": "Verdict", **_AGAIN, "behind": "Newer than the warehouse"}
+        looked = faces.table(rows, titles, caption="Rows that moved", limit=200)
+        ways = {table.again.way for table in self.tables if table.again}
+        how = faces.text(f"How far the target is, is known {next(iter(ways))}.") if ways else faces.Html("")
+        return faces.stack(faces.Html(self.proof._repr_html_()), looked, how)
 
     def samples_table(self) -> faces.Html:
         """Rows that differ, with their keys; values are masked unless the params ask for them."""
