@@ -1,12 +1,15 @@
 """Validation while the source is written to and the changes are on their way: no false alarm, and what is wrong is found."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from conftest import Scratch
 from migration import Migration
-from workbook.validate.result import Validation
+from workbook.validate.content import Servers, compare_table
+from workbook.validate.fence import Fence
+from workbook.validate.result import TableVerdict, Validation
 from workload import TABLES, Workload
 
 DAMAGE = [
@@ -98,3 +101,62 @@ def test_under_replication_nothing_is_a_false_alarm_and_what_is_planted_is_found
     lake = {table.table: table for table in damaged.tables if table.hop == "source-warehouse"}
     assert (lake["parents"].verdict, lake["parents"].changed) == ("different", 1)
     assert dict(lake["parents"].samples[0].key) == {"id": "5"}
+
+
+def test_change_captures_ledger_is_the_fence_where_there_is_no_replica(scratch: Scratch) -> None:
+    migrated = started(scratch)
+    (database,) = migrated.settings.source.databases
+    environment = migrated.settings.environment
+    root = scratch.execute_target_root
+    with scratch.source.session() as session:
+        applied = session.gtids()
+    root("CREATE DATABASE IF NOT EXISTS _workbook")
+    root("DROP TABLE IF EXISTS _workbook.cdc_applied")
+    root("CREATE TABLE _workbook.cdc_applied (stream VARCHAR(64) PRIMARY KEY, gtids LONGTEXT)")
+    try:
+        root("INSERT INTO _workbook.cdc_applied VALUES (%s, %s)", values=(environment, applied))
+        fence = Fence(scratch.source, scratch.target, environment, 0.2)
+        assert fence.way == "ledger"
+        scratch.execute("UPDATE parents SET word = 'new' WHERE id < 4", database)
+        root("UPDATE parents SET word = 'wrong' WHERE id = 9", database)
+
+        def compared() -> TableVerdict:
+            item = migrated.mapping.tables[database, "parents"]
+            servers = Servers(scratch.source, scratch.target, None, fence=fence)
+            (found,) = compare_table(servers, migrated.catalog.table[item.path], item, migrated.settings)
+            return found
+
+        # The ledger says that the target is behind: what differs is neither wrong nor the same.
+        found = compared()
+        assert (found.verdict, found.again.unsettled if found.again else 0) == ("incomparable", 4)
+        assert "had not applied" in found.why
+        # Applied, and noted in the ledger: what still differs is wrong.
+        root("UPDATE parents SET word = 'new' WHERE id < 4", database)
+        with scratch.source.session() as session:
+            root("UPDATE _workbook.cdc_applied SET gtids = %s", values=(session.gtids(),))
+        found = compared()
+        assert (found.verdict, found.changed, dict(found.samples[0].key)) == ("different", 1, {"id": "9"})
+    finally:
+        root("DROP TABLE _workbook.cdc_applied")
+
+
+def test_without_a_fence_a_row_is_wrong_once_it_stood_still(scratch: Scratch) -> None:
+    migrated = started(scratch)
+    (database,) = migrated.settings.source.databases
+    fence = Fence(scratch.source, scratch.target, "nobody", 0.2)
+    assert fence.way == ""
+    scratch.execute("UPDATE parents SET word = 'soon' WHERE id = 4", database)
+    scratch.execute("UPDATE parents SET word = 'never' WHERE id = 5", database)
+    # An applier of which nothing is known brings one of the two a moment later.
+    bring = "UPDATE parents SET word = 'soon' WHERE id = 4"
+    applier = threading.Timer(1.0, lambda: scratch.execute_target_root(bring, database))
+    applier.start()
+    try:
+        item = migrated.mapping.tables[database, "parents"]
+        servers = Servers(scratch.source, scratch.target, None, fence=fence)
+        (found,) = compare_table(servers, migrated.catalog.table[item.path], item, migrated.settings)
+    finally:
+        applier.join()
+    assert (found.verdict, found.changed, dict(found.samples[0].key)) == ("different", 1, {"id": "5"})
+    assert found.again is not None
+    assert (found.again.agreed, found.again.wrong) == (1, 1)
