@@ -35,17 +35,17 @@ SOURCE = (
     FILL.format(name="parent", rows=300, values="i, CONCAT('é', i), IF(i = 5, '0000-00-00', '2000-01-01' + INTERVAL i DAY)"),
     """CREATE TABLE big (id INT PRIMARY KEY AUTO_INCREMENT, parent INT, word VARCHAR(40), amount DECIMAL(12,4), score DOUBLE,
        FOREIGN KEY (parent) REFERENCES parent (id))""",
-    FILL.format(name="big", rows=12000, values="i, 1 + i MOD 300, CONCAT('ü', i), i / 7, i / 3"),
+    FILL.format(name="big", rows=6000, values="i, 1 + i MOD 300, CONCAT('ü', i), i / 7, i / 3"),
     "CREATE TABLE by_text (word VARCHAR(40) PRIMARY KEY, v INT)",
-    FILL.format(name="by_text", rows=5000, values="CONCAT('k', i), i"),
+    FILL.format(name="by_text", rows=2500, values="CONCAT('k', i), i"),
     "CREATE TABLE keyless (v INT NOT NULL, w VARCHAR(9), KEY (v))",
-    FILL.format(name="keyless", rows=4000, values="i DIV 2, 'x'"),
+    FILL.format(name="keyless", rows=2000, values="i DIV 2, 'x'"),
     "CREATE TRIGGER louder BEFORE INSERT ON parent FOR EACH ROW SET NEW.word = UPPER(NEW.word)",
     "CREATE VIEW some AS SELECT id, word FROM parent WHERE id < 9",
     "CREATE PROCEDURE more(n INT) INSERT INTO keyless VALUES (n, 'more')",
 )  # fmt: skip
 DAMAGE = (
-    "UPDATE big SET word = CONCAT(word, ' ') WHERE id IN (17, 4444, 11999)",
+    "UPDATE big SET word = CONCAT(word, ' ') WHERE id IN (17, 4444, 5999)",
     "DELETE FROM by_text WHERE word = 'k77'",
     "INSERT INTO keyless VALUES (3, 'x')",
 )

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Any
 
+from workbook import faces
 from workbook.errors import VerdictFailed
 from workbook.phases import open_phase
 from workbook.servers import Server
@@ -39,9 +40,9 @@ def counting(after: int | None, late: float) -> None:
 
 
 def validate(order: dict[str, Any]) -> None:
-    # Several chunks in small tables, each noted at once.
+    # Several chunks in small tables, noted soon.
     walk._MOST = walk._FEWEST = 1000
-    resume._WRITE_SECONDS = 0.0
+    resume._WRITE_SECONDS = 0.1
     counting(order.get("after"), order.get("late", 0.0))
     phase = open_phase("validate", {"params_file": order["params"], "run_dir": order["run_dir"]})
     found = validate_copy(
@@ -63,6 +64,7 @@ def main() -> None:
     # Imported once, before anything is forked.
     import google.cloud.bigquery  # noqa: F401
 
+    faces.plot_theme()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

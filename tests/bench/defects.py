@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -157,8 +158,11 @@ class _Ground:
             words += [word for name in item.key for word in ("-k", name)]
             words += ["-c", item.column or "%", "-a", "hashdiff", "--json", "--skip-sort-results"]
             answer = _answer([str(command), *words])
-            rows = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith('["')]
-            return _judged(item, {str(row[0]) for _, row in rows}, _last(answer.stderr) or "it says nothing differs")
+            # A line is no JSON where a value is none: what is asked for is the first, the key.
+            keys = {
+                json.loads(found[1]) for found in re.finditer(r'^\["[-+]", \[("(?:[^"\\]|\\.)*")', answer.stdout, re.M)
+            }
+            return _judged(item, keys, _last(answer.stderr) or "it says nothing differs")
 
         with ThreadPoolExecutor(_MEANWHILE) as pool:
             return dict(zip(self._all, pool.map(look, self._all), strict=True))

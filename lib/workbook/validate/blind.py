@@ -37,6 +37,20 @@ def blind_spots(source: Server, target: Server, catalog: Catalog, mapping: Mappi
                     yield ObjectVerdict("table", mysql_path(*path), "incomparable", why)
 
 
+def half_seen(catalog: Catalog, mapping: Mapping) -> dict[tuple[str, str], str]:
+    """Tables in scope of which the source does not show every column, with the reason why they are not compared."""
+    hidden: dict[tuple[str, str], list[str]] = {}
+    for path in mapping.unseen:
+        if len(path) == 3:
+            hidden.setdefault(path[:2], []).append(path[2])
+    found = {
+        path: f"source: it does not show {', '.join(names[:5])}, which the mapping names"
+        for path, names in hidden.items()
+    }
+    nothing = {item.path: "source: it shows none of its columns" for item in mapping.in_scope if not item.columns}
+    return found | nothing
+
+
 def _without_rule(catalog: Catalog, path: tuple[str, str]) -> str:
     try:
         for column in catalog.table[path].columns:

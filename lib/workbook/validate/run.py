@@ -16,7 +16,7 @@ from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
-from workbook.validate.blind import blind_spots
+from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
@@ -26,7 +26,7 @@ from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
 from workbook.validate.replay_scratch import sweep_leftovers
-from workbook.validate.result import Finding, TableVerdict, Validation
+from workbook.validate.result import HOPS, Finding, TableVerdict, Validation, unread
 from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
@@ -53,7 +53,8 @@ def validate_copy(
     sweep_leftovers(target)
     before = _gtids(source), _gtids(target)
     servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes)
-    tables: list[TableVerdict] = []
+    hidden = half_seen(catalog, mapping)
+    tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)
     with (
@@ -61,7 +62,9 @@ def validate_copy(
         ThreadPoolExecutor(settings.validate_.workers) as pool,
     ):
         futures = {
-            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings) for item in items
+            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings)
+            for item in items
+            if item.path not in hidden
         }
         for path, future in futures.items():
             tables += future.result()
