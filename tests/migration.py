@@ -102,5 +102,5 @@ class Migration:
             self.mapping,
             self.settings,
             self.notes.objects,
-            replace(earlier, loaded=self.loaded),
+            earlier=replace(earlier, loaded=self.loaded),
         )

@@ -22,11 +22,12 @@ from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, field
 from workbook.validate.ends import TableEnds, attempted, clean_columns, google_columns, warehouse_sides
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
-from workbook.validate.fence import Fence, pin
+from workbook.validate.fence import Fence
 from workbook.validate.keyed import read_keyed
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
-from workbook.validate.result import HOPS, TableVerdict
+from workbook.validate.result import HOPS, TableVerdict, unread
+from workbook.validate.resume import Notes, State, noted_of, open_snapshot
 from workbook.validate.rows import Located, keys_of, readable
 from workbook.validate.sums import Reading, Side, bucket_count
 from workbook.validate.walk import walk_alone, walk_both
@@ -43,7 +44,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up.
+    """The servers of a validation; without a warehouse, one hop. `pause` may hold the work up; for `notes` see resume.py.
 
     With a fence, rows that differ while something moves are looked at again; `behind` knows of rows of the warehouse
     that are older than Cloud SQL's.
@@ -53,6 +54,7 @@ class Servers:
     target: Server
     warehouse: "bigquery.Client | None"
     pause: Callable[[], None] = lambda: None
+    notes: Notes | None = None
     fence: Fence | None = None
     behind: Behind | None = None
 
@@ -65,14 +67,19 @@ def compare_table(
     With `chunks`, only their rows on the first hop; none of it where the servers do not order the keys alike.
     """
     for attempt in range(1, _ATTEMPTS + 1):
+        states: list[State] = []
+
+        def opened(session: Session, states: list[State] = states) -> None:
+            states.append(open_snapshot(session, servers.notes is not None))
+
         with ExitStack() as stack:
             if servers.fence is not None:
-                source, target, _ = stack.enter_context(servers.fence.snapshots())
+                source, target, _ = stack.enter_context(servers.fence.snapshots(opened))
             else:
                 source, target = (stack.enter_context(one.session()) for one in (servers.source, servers.target))
-                pin(source)
-                pin(target)
-            found = compare_in(source, target, servers, table, mapped, settings, chunks)
+                opened(source)
+                opened(target)
+            found = compare_in(source, target, servers, table, mapped, settings, states, chunks)
         if not found:
             return []
         # Where more rows were in flight than can be looked at one by one, the table is read once more.
@@ -88,19 +95,23 @@ def compare_in(
     table: Table,
     mapped: TableMap,
     settings: Settings,
+    states: Sequence[State] = (State(), State()),
     chunks: Sequence[Chunk] | None = None,
 ) -> list[TableVerdict]:
-    """The verdicts of one table as two sessions see it, in the transactions that they are in."""
+    """The verdicts of one table as two sessions see it, in the transactions that they are in, of these states."""
     started = time.monotonic()
     warehouse, client = settings.warehouse, servers.warehouse if chunks is None else None
     project = client.project if client else ""
     whole, flow = table, mapped.flow
     # The key that names a row is one that the target has too.
     table = kept_table(whole, flow)
+    chosen = attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
+    if isinstance(chosen, str):
+        return unread(table, HOPS if client else HOPS[:1], chosen)
     ends = TableEnds(
         table,
         mapped,
-        fields(table, mapped, tokens_of(table, mapped, settings)),
+        chosen,
         bucket_count(table.rows_estimate),
         bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
@@ -115,7 +126,7 @@ def compare_in(
         in_warehouse = pool.submit(warehouse_sides, client, ends, settings) if client else None
         alike, readings = _readings(source, target, whole, ends)
         if chunks is None:
-            sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+            sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike, states)
         elif alike:
             sides["source"], sides["target"] = read_keyed(readings, chunks, servers.pause, attempted)
         else:
@@ -167,13 +178,20 @@ def _readings(source: Session, target: Session, whole: Table, ends: TableEnds) -
 
 
 def _mysql_sides(
-    servers: Servers, readings: tuple[Reading, Reading], whole: Table, ends: TableEnds, alike: bool
+    servers: Servers,
+    readings: tuple[Reading, Reading],
+    whole: Table,
+    ends: TableEnds,
+    alike: bool,
+    states: Sequence[State],
 ) -> tuple[Side | str, Side | str]:
     source, target = readings
     there = carried_table(whole, ends.mapped.flow)
     if not has_tokens(source.fields):
         shared = servers.warehouse is not None
-        return walk_both((source, whole), (target, there), ends.keyed, servers.pause, attempted, alike, shared)
+        read = (source, whole), (target, there)
+        noted = noted_of(servers.notes, read, states, ends.keyed, shared)
+        return walk_both(*read, ends.keyed, servers.pause, attempted, alike, shared, noted)
     # No server may know the tokens: the source's rows are read here.
     here = attempted(lambda: masked_side(source, ends.keyed))
     return here, attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))

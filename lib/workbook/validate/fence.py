@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from workbook.errors import WorkbookError
 from workbook.names import mysql_path
 from workbook.servers import Server, Session
 from workbook.validate.gtids import GtidSet
+from workbook.validate.resume import open_snapshot
 
 APPLIED = mysql_path(SCHEMA, "cdc_applied")
 _LOOK_SECONDS = 0.02
@@ -85,12 +86,17 @@ class Fence:
         return ""
 
     @contextmanager
-    def snapshots(self) -> Iterator[tuple[Session, Session, str]]:
-        """A picture of the source, and then one of the target that has all of it; why not, or nothing."""
+    def snapshots(
+        self, opened: Callable[[Session], object] = lambda session: open_snapshot(session, False)
+    ) -> Iterator[tuple[Session, Session, str]]:
+        """A picture of the source, and then one of the target that has all of it; why not, or nothing.
+
+        `opened` has a session see one picture of its server.
+        """
         with self._source.session() as here, self._target.session() as there:
-            pin(here)
+            opened(here)
             why = self.wait(here.gtids())
-            pin(there)
+            opened(there)
             yield here, there, why
 
     def _missing(self, there: Session, wanted: GtidSet) -> bool:
@@ -130,12 +136,6 @@ class Fence:
             return []
         own = [row for row in rows if row["stream"] == self._environment]
         return [str(row["gtids"]) for row in own or rows]
-
-
-def pin(session: Session) -> None:
-    """Have a session see one picture of its server."""
-    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
 
 def _uuid(session: Session) -> str:

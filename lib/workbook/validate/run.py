@@ -17,6 +17,7 @@ from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.behind import Behind
+from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.content import Servers
 from workbook.validate.delta import Earlier, compare_since, cursor_of, proof_of, since
 from workbook.validate.encoding import fields, on_target
@@ -27,7 +28,9 @@ from workbook.validate.pace import Pace
 from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
-from workbook.validate.result import Finding, TableVerdict, Validation
+from workbook.validate.replay_scratch import sweep_leftovers
+from workbook.validate.result import HOPS, Finding, TableVerdict, Validation, unread
+from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
 from workbook.validate.steady import Steady
 from workbook.validate.touched import place
@@ -41,17 +44,21 @@ def validate_copy(
     mapping: Mapping,
     settings: Settings,
     owned: Collection[str],
+    notes: Notes | None = None,
     earlier: Earlier = Earlier(),  # noqa: B008
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
 
-    With `validate: {mode: delta}` in the settings only rows touched since the `earlier` proof are read, where the binlogs
-    can tell them.
+    `notes` are what a validation that did not end has read; they are used where that is still sound, and forgotten. With
+    `validate: {mode: delta}` in the settings only rows touched since the `earlier` proof are read, where the binlogs can
+    tell them.
 
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
     started = time.monotonic()
+    # What a validation that was killed has left at work would be a difference.
+    sweep_leftovers(target)
     cursor, no_cursor = cursor_of((place(source), place(target)), catalog, mapping, warehouse, settings)
     known = since(earlier, cursor, no_cursor, source, target, catalog, mapping, settings)
     before = _gtids(source), _gtids(target)
@@ -59,8 +66,9 @@ def validate_copy(
     fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
     there = {item.target_path: carried_table(catalog.table[item.path], item.flow) for item in mapping.in_scope}
     behind = Behind(target, fence, there, earlier.loaded)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait, fence, behind)
-    tables: list[TableVerdict] = []
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes, fence, behind)
+    hidden = half_seen(catalog, mapping)
+    tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)
     with (
@@ -70,6 +78,7 @@ def validate_copy(
         futures = {
             item.path: pool.submit(compare_since, known, servers, catalog.table[item.path], item, settings)
             for item in items
+            if item.path not in hidden
         }
         for path, future in futures.items():
             found_now, why = future.result()
@@ -79,13 +88,16 @@ def validate_copy(
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
-    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
+    objects = [
+        *compare_objects(source, target, catalog, mapping, owned, definitions),
+        *blind_spots(source, target, catalog, mapping),
+    ]
     judge = Steady(fence, known, tables).judge
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings, judge)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
-    notes = [
+    remarks = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
@@ -93,6 +105,8 @@ def validate_copy(
     found = findings_of(tables, objects, relations, interactions)
     repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
+    if notes is not None:
+        notes.ended(all(table.verdict != "incomparable" for table in tables))
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
@@ -101,7 +115,8 @@ def validate_copy(
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
-        notes=tuple(notes),
+        notes=tuple(remarks),
+        resumed=notes.said() if notes else "",
         repairs=tuple(repair.asdict() for repair in repairs),
         files={
             repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
