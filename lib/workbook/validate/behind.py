@@ -66,14 +66,20 @@ class Behind:
         self._known = bool(loaded)
         self.why = ""
 
-    def told(self, path: Path, fields: Sequence[Field], search: Search) -> tuple[Located, Late]:
-        """What a search found, without the rows that changed since; `path` and `fields` as on Cloud SQL."""
+    def told(self, path: Path, fields: Sequence[Field], search: Search, wrong: Keys | None) -> tuple[Located, Late]:
+        """What a search found, without the rows that changed since; `path` and `fields` as on Cloud SQL.
+
+        Rows that are `wrong` on Cloud SQL are no rows that the warehouse only lacks yet.
+        """
         if not self._known:
             return search.located(), Late()
         changed, unknown, any_may = self._changed(path, fields)
         if any_may:
-            return search.located(), Late(len(search.odd), True, unknown)
+            excused = wrong is None
+            return search.located(), Late(len(search.odd) if excused else 0, excused, unknown)
         late = np.intersect1d(search.odd, changed)
+        if wrong is not None:
+            late = np.setdiff1d(late, wrong)
         if not len(late):
             return search.located(), Late(0, False, unknown)
         located = search.without(late)

@@ -254,9 +254,13 @@ def _hop(
         search, again = look_again(fence, both, search)
         if not again.wrong:
             return without_wrong(base, states, again, (_tolerance(hop, one), _on_the_way(ends)))
+    if hop == HOPS[0]:
+        ends.wrong = search.odd
     located, late = search.located(), Late()
     if hop != HOPS[0] and behind is not None and not why:
-        located, late = behind.told(ends.mapped.target_path, on_target(ends.fields, ends.mapped.flow), search)
+        located, late = behind.told(
+            ends.mapped.target_path, on_target(ends.fields, ends.mapped.flow), search, ends.wrong
+        )
         if late.alone:
             return not_yet(base, states, late)
     judged = replace(_different(base, states, search, located, why), again=again, behind=late.rows)

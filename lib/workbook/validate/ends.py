@@ -15,6 +15,8 @@ from workbook.validate.sums import Side, google_sides
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+    from workbook.validate.locate import Keys
+
 Found = TypeVar("Found")
 # Names that BigQuery's API and its SQL have for one type.
 _SAME_TYPE = {
@@ -37,6 +39,7 @@ class TableEnds:
     raw: str
     clean: str
     left_out: int | None = None  # rows of the source that the mapping's filter leaves out
+    wrong: "Keys | None" = None  # the hashes of keys of rows in which source and target differ
     retyped: dict[str, str] = field(default_factory=dict)  # columns of the raw table that have another type
 
     @property
