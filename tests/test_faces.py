@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from workbook import faces
+from workbook import faces, looks
 from workbook.faces import Html, bare, escape
 from workbook.progress import Progress
 

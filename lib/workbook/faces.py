@@ -11,6 +11,7 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from workbook.looks import STYLE, STYLE_MARK
 
@@ -36,7 +37,8 @@ _ICONS = {
 # verdict -> (tone, icon). A word that is not here is shown as it is, in a plain badge.
 _VERDICTS = {
     **dict.fromkeys(
-        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "in", "registered", "gone"), ("good", "check")
+        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "in", "registered", "gone"),
+        ("good", "check"),
     ),
     **dict.fromkeys(
         ("different", "failed", "error", "blocker", "missing", "changed", "broken", "bad"), ("bad", "cross")
@@ -60,6 +62,10 @@ class Html(str):
 
     def _repr_html_(self) -> str:
         return str(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # A notebook keeps this beside the markup, which need not be in it twice.
+        printer.text(f"<markup of {len(self):,} characters>")
 
     def __html__(self) -> str:
         """What Jinja and markupsafe ask for, so that a template keeps it as markup."""
@@ -183,10 +189,11 @@ def table(
             kind = "wb-number" if key in right or _is_number(value) else _width(value)
             cells.append(f"<{tag}{scope}{_class(kind)}>{escape(value, limit=500)}</{tag}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
+    heads = f"<thead><tr>{head}</tr></thead>" if any(columns.values()) else ""
     more = f'<p class="wb-more">The first {limit:,} of {len(rows):,} rows.</p>' if len(rows) > limit else ""
     return _whole(
         f'<div class="wb-scroll" role="group" aria-label="{attribute(caption or "Table")}" tabindex="0"><table class="wb-table">{title}'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{more}"
+        f"{heads}<tbody>{''.join(body)}</tbody></table></div>{more}"
     )
 
 

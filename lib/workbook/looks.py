@@ -77,7 +77,7 @@ background:var(--wb-surface);color:var(--wb-ink);font:.92em/1.55 ui-monospace,SF
 border-radius:3px;font:600 .72rem/1 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;text-decoration:none;
 color:var(--wb-ink);background:var(--wb-plain-ground)}
 .wb a.wb-sq:hover,.wb a.wb-sq:focus-visible{outline:2px solid var(--wb-accent);outline-offset:1px}
-.wb .wb-is-proven{background:var(--wb-mark-good);color:var(--wb-page)}
+.wb .wb-is-proven{background:var(--wb-mark-good)}
 .wb .wb-is-tolerated{background:var(--wb-info-ground);color:var(--wb-info);box-shadow:inset 0 0 0 1px var(--wb-info)}
 .wb .wb-is-sampled{background:var(--wb-plain-ground);color:var(--wb-plain);box-shadow:inset 0 0 0 1px var(--wb-plain)}
 .wb .wb-is-incomparable{background:var(--wb-warn-ground);color:var(--wb-warn);box-shadow:inset 0 0 0 1px var(--wb-warn)}
@@ -86,7 +86,7 @@ background:linear-gradient(to top,var(--wb-mark-bad) var(--fill,100%),var(--wb-b
 .wb .wb-legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0 0 .6rem;font-size:.9em}
 .wb .wb-legend>span{display:inline-flex;align-items:center;gap:.35rem}
 .wb .wb-heat{display:grid;gap:0;border:1px solid var(--wb-line);border-radius:10px;padding:.2rem .8rem}
-.wb .wb-line{display:grid;grid-template-columns:minmax(9rem,15rem) auto minmax(7.5rem,auto) minmax(0,1fr);gap:.15rem .9rem;
+.wb .wb-line{display:grid;grid-template-columns:minmax(9rem,15rem) 5.2rem minmax(8.5rem,10rem) minmax(0,1fr);gap:.15rem .9rem;
 align-items:center;padding:.28rem 0;border-top:1px solid var(--wb-line)}
 .wb .wb-line:first-child{border-top:0}.wb .wb-line .wb-name{overflow-wrap:anywhere;font-weight:600}
 .wb .wb-hops{display:inline-flex;gap:2px}
@@ -97,6 +97,15 @@ align-items:center;padding:.28rem 0;border-top:1px solid var(--wb-line)}
 .wb .wb-hist .s{fill:var(--wb-line)}.wb .wb-hist .t{fill:none;stroke:var(--wb-good);stroke-width:1.2}
 .wb .wb-hist .w{fill:none;stroke:var(--wb-accent);stroke-width:1.2;stroke-dasharray:2 1.5}
 .wb .wb-hist .o{fill:var(--wb-mark-bad)}
+.wb .wb-findings{border:1px solid var(--wb-line);border-radius:10px}
+.wb .wb-findings details.wb-details{border:0;border-top:1px solid var(--wb-line);border-radius:0}
+.wb .wb-findings details.wb-details:first-child{border-top:0}
+.wb .wb-findings summary{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,6fr) 10.5rem 7.5rem;gap:.1rem .9rem}
+.wb .wb-findings summary span+span{font-weight:400;overflow-wrap:anywhere}.wb .wb-findings summary span:last-child{text-align:right}
+.wb .wb-findings summary span:first-child::before{content:"▸ ";color:var(--wb-muted)}
+.wb .wb-findings [open]>summary span:first-child::before{content:"▾ "}
+@media (max-width:48rem){.wb .wb-findings summary{grid-template-columns:minmax(0,1fr) auto}}
+.wb .wb-words{min-width:10rem}.wb .wb-whole .wb-box{flex-basis:8.4rem}
 .wb .wb-kin{display:flex;align-items:center;gap:.4em}.wb .wb-kin small{width:4.2em;color:var(--wb-muted)}
 .wb .wb-kin .wb-track{display:inline-flex;width:9rem;height:.75rem;border-radius:3px}
 .wb .wb-kin .wb-track>span{border-radius:0}.wb .wb-kin .wb-none{background:var(--wb-line)}

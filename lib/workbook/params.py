@@ -213,10 +213,14 @@ class Validate(_Section):
         le=1_000_000,
         description="differing rows of a table that are read with their values and listed by key in validate/rows.csv; all are counted",
     )
+    statistics: Literal["none", "needed", "all"] = Field(
+        "needed",
+        description="figures of every column side by side; needed: those of BigQuery only where its hash does not prove that it holds what Cloud SQL holds",
+    )
     statistics_rows: int = Field(
         200_000,
         ge=0,
-        description="tables of at most so many rows get distinct values and histograms in their statistics; 0: no statistics",
+        description="tables of at most so many rows get distinct values and histograms in their statistics",
     )
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
     replay: bool = Field(

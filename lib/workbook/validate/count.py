@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbook.bulk.salts import tokens_of
@@ -13,11 +14,14 @@ from workbook.mapping import TableMap
 from workbook.mapping.flow import kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
+from workbook.profile.personal import personal_by_name
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.encoding import Field, fields, on_target
+from workbook.validate.result import TableVerdict
 from workbook.validate.statistics import (
     COLUMNS_A_STATEMENT,
+    HALF,
     ColumnStatistics,
     Figures,
     Number,
@@ -40,23 +44,32 @@ _COLUMNS_A_BATCH = 100
 Path = tuple[str, str]
 Asked = list[tuple[str, str, str]]  # column, figure, SQL
 Taken = dict[tuple[str, str], Number | None]
+# The rows and the figures of a table, the reason why there are none, or None where it was not asked.
+Answer = tuple[int, Taken] | str | None
 Bounds = Mapping[str, tuple[Number, ...]]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A table with its columns; `distinct` where it is small enough for distinct values and histograms."""
+    """A table with its columns; `distinct` where it is small enough for distinct values and histograms.
+
+    `personal` are columns whose lowest and highest values are not shown.
+    """
 
     table: Table
     mapped: TableMap
     fields: tuple[Field, ...]
     distinct: bool
+    personal: frozenset[str] = frozenset()
 
 
 class Side(Protocol):
     """A server that is asked for aggregates."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """source, target or warehouse."""
+        ...
 
     def figures(self, item: Subject) -> Asked:
         """What to ask of a table."""
@@ -66,8 +79,8 @@ class Side(Protocol):
         """What to ask for its histograms."""
         ...
 
-    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[tuple[int, Taken] | str]:
-        """The rows and the answers of each table, or the reason why there are none."""
+    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[Answer]:
+        """The answer for each table."""
         ...
 
 
@@ -89,10 +102,10 @@ class MysqlSide:
         """What to ask for its histograms."""
         return _numbered(self._fields(item), bounds, mysql_bins)
 
-    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[tuple[int, Taken] | str]:
+    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[Answer]:
         """Statement by statement, on one connection."""
         with self.server.session() as session:
-            return [_attempted(lambda item=item, asked=asked: self._one(session, item, asked)) for item, asked in batch]
+            return [_attempted(partial(self._one, session, item, asked)) for item, asked in batch]
 
     def _one(self, session: Any, item: Subject, asked: Asked) -> tuple[int, Taken]:
         path, only = item.mapped.target_path, ""
@@ -109,10 +122,11 @@ class MysqlSide:
 
 @dataclass(frozen=True)
 class GoogleSide:
-    """The raw tables of the warehouse, all of a batch in one job."""
+    """The raw tables of the warehouse, all of a batch in one job; those that are `proven` by their hashes are not counted."""
 
     client: "bigquery.Client"
     settings: Settings
+    proven: frozenset[Path] = frozenset()
     name: str = "warehouse"
 
     def figures(self, item: Subject) -> Asked:
@@ -123,12 +137,17 @@ class GoogleSide:
         """What to ask for its histograms."""
         return _numbered(item.fields, bounds, google_bins)
 
-    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[tuple[int, Taken] | str]:
+    def ask(self, batch: Sequence[tuple[Subject, Asked]]) -> list[Answer]:
         """One job; where it fails one for each table, so that the one at fault is known."""
-        found = _attempted(lambda: self._together(batch))
-        if not isinstance(found, str):
-            return list(found)
-        return [_attempted(lambda one=one: self._together([one])[0]) for one in batch]
+        wanted = [one for one in batch if one[0].table.path not in self.proven]
+        found = _attempted(partial(self._together, wanted)) if wanted else []
+        if isinstance(found, str):
+            found = [_attempted(partial(self._alone, one)) for one in wanted]
+        answers = {item.table.path: answer for (item, _), answer in zip(wanted, found, strict=True)}
+        return [answers.get(item.table.path) for item, _ in batch]
+
+    def _alone(self, one: tuple[Subject, Asked]) -> tuple[int, Taken]:
+        return self._together([one])[0]
 
     def _together(self, batch: Sequence[tuple[Subject, Asked]]) -> list[tuple[int, Taken]]:
         dataset = self.settings.warehouse.raw_dataset
@@ -142,10 +161,13 @@ class GoogleSide:
         for row in self.client.query(" UNION ALL ".join(parts)).result():
             asked = batch[row["place"]][1]
             doubles = {item.warehouse_name for item in batch[row["place"]][0].fields if family_of(item) == "float"}
-            found[row["place"]] = row["n"], {
-                (column, name): _read(text, column in doubles and name in ("low", "high", "total"))
-                for (column, name, _), text in zip(asked, row["figures"], strict=False)
-            }
+            found[row["place"]] = (
+                row["n"],
+                {
+                    (column, name): _read(text, column in doubles and name in ("low", "high", "total"))
+                    for (column, name, _), text in zip(asked, row["figures"], strict=False)
+                },
+            )
         return found
 
 
@@ -156,17 +178,30 @@ def take_statistics(
     catalog: Catalog,
     mapping: Mapped,
     settings: Settings,
+    tables: Sequence[TableVerdict],
 ) -> tuple[TableStatistics, ...]:
-    """The statistics of every table in scope; none where the params say so. What cannot be counted says why."""
-    most = settings.validate_.statistics_rows
-    if not most:
+    """The statistics of every table in scope, as far as the params ask for them. What cannot be counted says why.
+
+    Source and target are always counted, which is cheap and does not rest on the hashes; the warehouse, where every job
+    has its price, only where the `tables` are not proven to hold there what Cloud SQL holds, or where all is asked for.
+    """
+    wanted, most = settings.validate_.statistics, settings.validate_.statistics_rows
+    if wanted == "none":
         return ()
-    sides: tuple[Side, ...] = (MysqlSide("source", source), MysqlSide("target", target), GoogleSide(client, settings))
+    alike = [item for item in tables if item.hop == "target-warehouse" and item.verdict == "same"]
+    proven = frozenset((item.database, item.table) for item in alike) if wanted == "needed" else frozenset()
+    sides: tuple[Side, ...] = (
+        MysqlSide("source", source),
+        MysqlSide("target", target),
+        GoogleSide(client, settings, proven),
+    )
     items = []
     for mapped in mapping.in_scope:
         table = kept_table(catalog.table[mapped.path], mapped.flow)
         chosen = fields(table, mapped, tokens_of(table, mapped, settings))
-        items.append(Subject(table, mapped, chosen, table.rows_estimate <= most))
+        shown = settings.validate_.show_values
+        personal = frozenset(c.name for c in table.columns if not shown and personal_by_name(c) is not None)
+        items.append(Subject(table, mapped, chosen, table.rows_estimate <= most, personal))
     found: list[TableStatistics] = []
     with Progress("Taking statistics", max(len(items), 1), "tables") as progress, ThreadPoolExecutor(3) as pool:
         for batch in _batches(items):
@@ -180,7 +215,9 @@ def _of_batch(sides: Sequence[Side], batch: Sequence[Subject], pool: ThreadPoolE
     bounds = [_bounds(item, [answers[place] for answers in first]) for place, item in enumerate(batch)]
     second = list(
         pool.map(
-            lambda side: side.ask([(item, side.bins(item, limits)) for item, limits in zip(batch, bounds, strict=True)]),
+            lambda side: side.ask(
+                [(item, side.bins(item, limits)) for item, limits in zip(batch, bounds, strict=True)]
+            ),
             sides,
         )
     )
@@ -195,11 +232,11 @@ def _of_batch(sides: Sequence[Side], batch: Sequence[Subject], pool: ThreadPoolE
     ]
 
 
-def _bounds(item: Subject, answers: Sequence[tuple[int, Taken] | str]) -> Bounds:
+def _bounds(item: Subject, answers: Sequence[Answer]) -> Bounds:
     """The bounds of the histograms, the same for all sides: from the lowest to the highest value of any of them."""
     if not item.distinct:
         return {}
-    taken = [answer[1] for answer in answers if not isinstance(answer, str)]
+    taken = [answer[1] for answer in answers if isinstance(answer, tuple)]
     found = {}
     for field in item.fields:
         ends = [
@@ -212,14 +249,14 @@ def _bounds(item: Subject, answers: Sequence[tuple[int, Taken] | str]) -> Bounds
 
 def _statistics(
     item: Subject,
-    figures: Mapping[str, tuple[int, Taken] | str],
-    above: Mapping[str, tuple[int, Taken] | str],
+    figures: Mapping[str, Answer],
+    above: Mapping[str, Answer],
     bounds: Bounds,
 ) -> TableStatistics:
     why = [f"{side}: {answer}" for side, answer in figures.items() if isinstance(answer, str)]
     if not item.distinct:
         why.append("too many rows for distinct values and histograms (validate.statistics_rows)")
-    counted = {side: answer for side, answer in figures.items() if not isinstance(answer, str)}
+    counted = {side: answer for side, answer in figures.items() if isinstance(answer, tuple)}
     columns = []
     for field in item.fields:
         name, limits = field.warehouse_name, bounds.get(field.warehouse_name, ())
@@ -229,14 +266,21 @@ def _statistics(
                 continue
             of_it = {figure: value for (column, figure), value in taken.items() if column == name}
             nulls = int(of_it.pop("nulls") or 0)
+            upper, lower = of_it.pop("upper", None), of_it.pop("lower", None)
+            if upper is not None and lower is not None:
+                of_it["total"] = int(upper) * HALF + int(lower)
             bars: tuple[int, ...] = ()
             answer = above.get(side)
-            if limits and answer is not None and not isinstance(answer, str) and (name, "0") in answer[1]:
+            if limits and isinstance(answer, tuple) and (name, "0") in answer[1]:
                 values = rows - nulls - int(of_it.get("unreal") or 0)
                 bars = bins(values, [answer[1].get((name, str(number))) for number in range(len(limits))])
             sides[side] = Figures(nulls, bins=bars, **of_it)  # type: ignore[arg-type]
         masked = field.stands is not None or field.token is not None
-        columns.append(ColumnStatistics(field.name, family_of(field), field.rule.name, sides, limits, masked))
+        columns.append(
+            ColumnStatistics(
+                field.name, family_of(field), field.rule.name, sides, limits, masked, field.name in item.personal
+            )
+        )
     return TableStatistics(
         item.mapped.path, {side: rows for side, (rows, _) in counted.items()}, tuple(columns), "; ".join(why)
     )

@@ -1,4 +1,4 @@
-"""The findings on the page: one line each, and folded under it what was seen, why, what mends it, and the broken rows."""
+"""The findings on the page: a line each, and folded under it what was seen, why, what mends it, and the broken rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,8 @@ from workbook.validate.rows import RowDifference
 if TYPE_CHECKING:
     from workbook.validate.result import Finding
 
-# More findings than this, or than fit into so many characters, are in validate.json alone, so that the page stays quick.
+# More findings than this, or than fit into so many characters, are in a file alone, so that the page stays quick.
+FINDINGS = "validate/findings.csv"
 MOST, MOST_CHARACTERS = 200, 1_000_000
 _WIDE = 6  # columns of a key that are shown
 _CHANGES = 12  # columns of a row that are shown
@@ -22,37 +23,20 @@ def findings(
     plain: Plain,
     tables: Mapping[str, str],
 ) -> faces.Html:
-    """All findings as a table, then each with its rows; `titles` names the hops, `plain` masks a row as it is to be shown.
+    """A line for each finding, its rows folded under it; `titles` names the hops, `plain` masks a row as it is to be shown.
 
     `tables` are the anchors of the tables' own parts of the page, by their names.
     """
     shown = faces.fitting((_one(item, titles, plain, tables) for item in found[:MOST]), MOST_CHARACTERS)
-    lines = [
-        {
-            "defect": faces.links([(anchor(item), f"{item.id}. {item.defect}")]),
-            "hop": titles.get(item.hop, item.hop),
-            "object": item.object,
-            "column": item.column or "",
-            "rows": "" if item.rows is None else item.rows,
-            "share": "" if item.share is None else faces.bar(item.share),
-        }
-        for item in found[: len(shown)]
-    ]
-    heads = {
-        "defect": "What",
-        "hop": "Hop",
-        "object": "Where",
-        "column": "Column",
-        "rows": "Rows",
-        "share": "Of the changed rows",
-    }
-    more = f"The first {len(shown):,} of {len(found):,} findings; all are in validate.json." if len(found) > len(shown) else ""
-    return faces.stack(
-        faces.table(lines, heads, caption="Findings", limit=MOST),
-        faces.text("Each with what was seen, the likely cause, what mends it, and rows that show it:"),
-        *shown,
-        faces.text(more, muted=True) if more else None,
+    more = (
+        faces.block(
+            f'<p class="wb-more">The first {len(shown):,} of {len(found):,} findings; all are in '
+            f'<a href="{FINDINGS}">{FINDINGS}</a>.</p>'
+        )
+        if len(found) > len(shown)
+        else None
     )
+    return faces.stack(faces.block(f'<div class="wb-findings">{"".join(shown)}</div>'), more)
 
 
 def anchor(item: "Finding") -> str:
@@ -62,7 +46,8 @@ def anchor(item: "Finding") -> str:
 
 def _one(item: "Finding", titles: Mapping[str, str], plain: Plain, tables: Mapping[str, str]) -> faces.Html:
     where = f"{item.object}, column {item.column}" if item.column else item.object
-    count = "" if item.rows is None else f": {item.rows:,} row{'s' if item.rows != 1 else ''}"
+    count = "" if item.rows is None else f"{item.rows:,} row{'s' if item.rows != 1 else ''}"
+    share = "" if item.share is None else f"{faces.bare(faces.bar(item.share))} of what was looked at"
     facts: list[tuple[str, object]] = [
         ("Evidence", item.evidence or item.explanation),
         ("Likely cause", item.cause),
@@ -70,12 +55,19 @@ def _one(item: "Finding", titles: Mapping[str, str], plain: Plain, tables: Mappi
     ]
     if item.total is not None and item.looked is not None and item.looked < item.total:
         facts.append(("Looked at", f"{item.looked:,} of {item.total:,} rows that differ here"))
+    if share:
+        facts.append(("Share", faces.Html(share)))
     if item.repair:
-        facts.append(("Repair file", faces.Html(f'<a href="{faces.attribute(item.repair)}">{faces.escape(item.repair)}</a>')))
+        facts.append(
+            ("Repair file", faces.Html(f'<a href="{faces.attribute(item.repair)}">{faces.escape(item.repair)}</a>'))
+        )
     if item.object in tables:
         facts.append(("Table", faces.links([(tables[item.object], f"{item.object}: all its columns and figures")])))
     return faces.details(
-        f"{item.id}. {item.defect} · {titles.get(item.hop, item.hop)} · {where}{count}",
+        faces.Html(
+            f"<span>{item.id}. {faces.escape(item.defect, limit=100)}</span><span>{faces.escape(where, limit=200)}</span>"
+            f'<span class="wb-muted">{faces.escape(titles.get(item.hop, item.hop))}</span><span>{count}</span>'
+        ),
         faces.stack(
             faces.table([{"what": what, "text": text} for what, text in facts if text], {"what": "", "text": ""}),
             rows_table(item.samples, plain, f"Rows that show it ({len(item.samples):,} of {item.rows or 0:,})")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from workbook import faces
 from workbook.validate import heatmap
 from workbook.validate.alike import SegmentHops, TableHops, by_segment
-from workbook.validate.hops import COLUMN_STATES, HOP_TITLES, HOPS, SIDE_TITLES
+from workbook.validate.hops import HOP_TITLES, HOPS, SIDE_TITLES
 
 if TYPE_CHECKING:
     from workbook.validate.result import Validation
 
 # Segments that get a line; databases rarely have more.
 _MOST_SEGMENTS = 100
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def front(found: "Validation", tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]) -> faces.Html:
@@ -22,7 +23,7 @@ def front(found: "Validation", tables: Sequence[TableHops], anchors: Mapping[tup
     columns = Counter(state for table in found.tables for state in table.columns.values())
     compared = sum(table.rows("source") or 0 for table in tables)
     findings = faces.links([("at-what-is-wrong", f"{len(found.findings):,}")]) if found.findings else 0
-    return faces.stack(
+    page = faces.stack(
         faces.block(f'<p class="wb-lead">{faces.bare(faces.badge(found.verdict))} {_sentence(found, tables)}</p>'),
         faces.boxes(
             *((HOP_TITLES[hop], faces.badge(found.hop_verdict(hop))) for hop in HOPS),
@@ -37,12 +38,13 @@ def front(found: "Validation", tables: Sequence[TableHops], anchors: Mapping[tup
             "<span>Date and signature</span></div>"
         ),
     )
+    return faces.block(f'<div class="wb-whole">{faces.bare(page)}</div>')
 
 
 def chance(tables: int) -> str:
     """The probability that a `same` is wrong, in words: each comparison of a table may be, once in 2^128."""
     power = math.floor(math.log10(max(tables, 1)) - 128 * math.log10(2)) + 1
-    return f"below 10^{power} ({max(tables, 1):,} comparisons, 2^-128 each)"
+    return f"below 10{str(power).translate(_RAISED)} ({max(tables, 1):,} comparisons, each 2⁻¹²⁸)"
 
 
 def _sentence(found: "Validation", tables: Sequence[TableHops]) -> str:
@@ -50,13 +52,15 @@ def _sentence(found: "Validation", tables: Sequence[TableHops]) -> str:
     verdicts = Counter(table.verdict for table in tables)
     many = f"{len(tables):,} table{'s' if len(tables) != 1 else ''}"
     if found.verdict == "same":
-        return (
-            f"Every row and every column of {many} is the same on every hop, and so are the objects and the foreign keys."
-        )
+        return f"Every row and every column of {many} is the same on every hop, and so are the objects and the foreign keys."
     parts = []
     if verdicts["different"]:
         first = next(
-            (HOP_TITLES[hop] for hop in HOPS if any(t.hops[hop].verdict == "different" for t in tables if hop in t.hops)),
+            (
+                HOP_TITLES[hop]
+                for hop in HOPS
+                if any(t.hops[hop].verdict == "different" for t in tables if hop in t.hops)
+            ),
             "",
         )
         broke = f", first on the hop {first}" if first else ""
@@ -65,10 +69,12 @@ def _sentence(found: "Validation", tables: Sequence[TableHops]) -> str:
         parts.append(f"no table of {many} differs")
     if verdicts["incomparable"]:
         parts.append(f"{verdicts['incomparable']:,} could not be compared")
-    objects = Counter(item.verdict for item in (*found.objects, *found.relations))
+    objects = Counter([item.verdict for item in found.objects] + [item.verdict for item in found.relations])
     for verdict, words in (("different", "objects or foreign keys differ"), ("incomparable", "could not be compared")):
         if objects[verdict]:
-            parts.append(f"{objects[verdict]:,} {words if verdict == 'different' else f'objects or foreign keys {words}'}")
+            parts.append(
+                f"{objects[verdict]:,} {words if verdict == 'different' else f'objects or foreign keys {words}'}"
+            )
     if not found.selftest.passed:
         parts.append("the self-test did not find all that was planted, so that nothing is proven")
     said = "; ".join(parts) or "something is not as it should be"
@@ -83,10 +89,9 @@ def _segments(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str
         "segment": "Segment",
         "verdict": "Verdict",
         "tables": "Tables alike",
-        **{side: f"Rows, {title}" for side, title in SIDE_TITLES.items()},
+        "rows": "Rows",
         "alike": "Rows alike",
-        "columns": "Columns",
-        "marks": "Its tables",
+        "marks": "Its tables and columns",
     }
     return faces.stack(
         faces.table(rows, heads, caption="Segments, worst first", limit=_MOST_SEGMENTS),
@@ -97,30 +102,53 @@ def _segments(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str
 def _segment(segment: SegmentHops, anchors: Mapping[tuple[str, str], str]) -> dict[str, object]:
     known = [found for hop in HOPS if (found := segment.alike(hop)) is not None]
     worst = min(known, key=lambda found: found.share, default=None)
-    states = segment.states
+    columns = ", ".join(f"{count:,} {state}" for state, count in segment.states.items() if count)
     return {
         "segment": segment.name or "all tables",
         "verdict": faces.badge(segment.verdict),
         "tables": f"{sum(table.verdict == 'same' for table in segment.tables):,} of {len(segment.tables):,}",
-        **{side: segment.rows(side) for side in SIDE_TITLES},
+        "rows": _rows(segment),
         "alike": faces.Html(
-            f"{faces.bare(faces.bar(worst.share))}<div class='wb-muted'>{worst.rows:,} of {worst.of:,}</div>"
+            f'{faces.bare(faces.bar(worst.share))}<div class="wb-muted">{worst.rows:,} of {worst.of:,}</div>'
             if worst
             else "not known"
         ),
-        "columns": ", ".join(f"{states[state]:,} {state}" for state in COLUMN_STATES if states[state]),
-        "marks": heatmap.marks(segment.tables, anchors),
+        "marks": faces.Html(
+            f'{faces.bare(heatmap.marks(segment.tables, anchors))}<div class="wb-muted">{columns} columns</div>'
+        ),
     }
+
+
+def _rows(segment: SegmentHops) -> faces.Html:
+    """The rows of all sides: one number where they are as many, else one a side."""
+    counts = {title: rows for side, title in SIDE_TITLES.items() if (rows := segment.rows(side)) is not None}
+    if len(set(counts.values())) == 1:
+        return faces.Html(f'{next(iter(counts.values())):,}<div class="wb-muted wb-short">on every side</div>')
+    return faces.Html(
+        "".join(
+            f'<div class="wb-short">{rows:,} <span class="wb-muted">{title}</span></div>'
+            for title, rows in counts.items()
+        )
+    )
 
 
 def _proof(found: "Validation") -> faces.Html:
     planted = len(found.selftest.planted)
     seen = planted - len(found.selftest.missed)
     rows = [
-        ("How", f"every value of every row hashed on each side, SHA-256 cut to {found.coverage['hash_bits']} bits, compared by table"),
+        (
+            "How",
+            f"every value of every row hashed on each side, SHA-256 cut to {found.coverage['hash_bits']} bits, compared by table",
+        ),
         ("A wrong “same”", f"{chance(len(found.tables))}, for differences that are not made on purpose"),
         ("Self-test", f"{seen:,} of {planted:,} damages planted in this run were found"),
-        *((f"State of the {role}", str(found.snapshot[role])) for role in ("source", "target") if found.snapshot.get(role)),
+        *(
+            (f"State of the {role}", str(found.snapshot[role]))
+            for role in ("source", "target")
+            if found.snapshot.get(role)
+        ),
         *(("Note", note) for note in found.notes),
     ]
-    return faces.table([{"what": what, "text": text} for what, text in rows], {"what": "", "text": ""}, caption="What proves it")
+    return faces.table(
+        [{"what": what, "text": text} for what, text in rows], {"what": "", "text": ""}, caption="What proves it"
+    )

@@ -32,7 +32,9 @@ def marks(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]) -
         about = faces.attribute(_about(table))
         anchor = anchors.get(table.path) if table.verdict != "same" else None
         tag = f'a href="#{anchor}" aria-label="{about}"' if anchor else "i"
-        shown.append(f'<{tag} class="wb-sq {_class(table.state)}" title="{about}">{_SIGNS.get(_state(table.state), "")}</{tag[0]}>')
+        shown.append(
+            f'<{tag} class="wb-sq {_class(table.state)}" title="{about}">{_SIGNS.get(_state(table.state), "")}</{tag[0]}>'
+        )
     more = f' <span class="wb-muted">and {len(tables) - MOST_MARKS:,} more</span>' if len(tables) > MOST_MARKS else ""
     return faces.block(f'<span class="wb-marks">{"".join(shown)}</span>{more}')
 
@@ -64,7 +66,11 @@ def heat_map(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]
         if rest
         else ""
     )
-    left = f"{len(rest) - MOST_MARKS:,} more tables are in" if len(rest) > MOST_MARKS else "All tables, with every hop, are in"
+    left = (
+        f"{len(rest) - MOST_MARKS:,} more tables are in"
+        if len(rest) > MOST_MARKS
+        else "All tables, with every hop, are in"
+    )
     return faces.block(
         f"<div class=wb-stack>{legend()}"
         '<p class="wb-filter" hidden><label>Find a table <input type="search" autocomplete="off"></label>'
@@ -77,7 +83,8 @@ def heat_map(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]
 def legend() -> str:
     """What the marks mean."""
     items = "".join(
-        f'<span><i class="wb-sq {_class(state)}">{_SIGNS[state]}</i> {_SAID[state]}</span>' for state in reversed(WORST_STATES)
+        f'<span><i class="wb-sq {_class(state)}">{_SIGNS[state]}</i> {_SAID[state]}</span>'
+        for state in reversed(WORST_STATES)
     )
     return f'<p class="wb-legend">{items}<span class="wb-muted">the fuller the red, the more rows differ</span></p>'
 

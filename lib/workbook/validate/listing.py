@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbook.validate.alike import TableHops, alike_rows, differing_share
+from workbook.validate.drilldown import FINDINGS
 from workbook.validate.heatmap import TABLES
-from workbook.validate.statistics import SIDES, TableStatistics
+from workbook.validate.statistics import SIDES, ColumnStatistics, TableStatistics
 from workbook.validate.table_face import COLUMNS, ROWS
 
 if TYPE_CHECKING:
     from workbook.validate.result import Finding
 
-FINDINGS = "validate/findings.csv"
 _FIGURES = ("nulls", "unreal", "distinct", "low", "high", "total")
 
 
@@ -60,7 +60,9 @@ def _columns(
             shares = [share for found in table.hops.values() if (share := differing_share(found, name)) is not None]
             column = columns.get(name)
             figures = [
-                getattr(column.sides.get(side), figure, None) if column else None for figure in _FIGURES for side in SIDES
+                getattr(column.sides.get(side), figure, None) if column else None
+                for figure in _FIGURES
+                for side in SIDES
             ]
             unlike = [f"{side} {figure}" for side in SIDES for figure in column.unlike(side)] if column else []
             states = [
@@ -68,6 +70,12 @@ def _columns(
                 for hop in ("source-target", "target-warehouse", "source-warehouse")
             ]
             yield (*table.path, name, *states, max(shares, default=None), *figures, ", ".join(unlike))
+
+
+def _figure(column: ColumnStatistics, figure: str, side: str) -> object:
+    value = getattr(column.sides.get(side), figure, None)
+    hidden = column.personal and figure in ("low", "high") and column.family not in ("text", "bytes")
+    return "masked" if hidden and value is not None else value
 
 
 def _findings(findings: "Sequence[Finding]") -> Iterable[Sequence[object]]:

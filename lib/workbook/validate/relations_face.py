@@ -107,7 +107,9 @@ def _bars(item: RelationVerdict) -> faces.Html:
         said = ", ".join(f"{getattr(found, name):,} with {words}" for name, words in _CLASSES)
         about = faces.attribute(f"{side or 'every side'}: of {found.parents:,} parents {said}")
         label = f"<small>{faces.escape(side)}</small>" if side else ""
-        drawn.append(f'<div class="wb-kin">{label}<span class="wb-track" role="img" aria-label="{about}" title="{about}">{pieces}</span></div>')
+        drawn.append(
+            f'<div class="wb-kin">{label}<span class="wb-track" role="img" aria-label="{about}" title="{about}">{pieces}</span></div>'
+        )
     return faces.Html("".join(drawn))
 
 

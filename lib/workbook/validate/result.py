@@ -12,7 +12,6 @@ from workbook.validate.alike import TableHops, by_table
 from workbook.validate.explain import TableDefect
 from workbook.validate.front import chance, front
 from workbook.validate.hops import COLUMN_STATES, HOP_TITLES, HOPS, worst_verdict
-from workbook.validate.listing import FINDINGS
 from workbook.validate.relations_face import RelationVerdict, relations_face
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import Encoded, ListedRow, RowDifference
@@ -196,7 +195,7 @@ class Validation:
                 }
                 for item in self.findings[:MOST_FINDINGS]
             ],
-            "findings_in_all": {"count": len(self.findings), "file": FINDINGS if self.findings else None},
+            "findings_in_all": {"count": len(self.findings), "file": drilldown.FINDINGS if self.findings else None},
             "statistics": {
                 "tables": len(self.statistics),
                 "figures": sum(table.figures for table in self.statistics),
@@ -235,7 +234,8 @@ class Validation:
 
     def since(self, previous: tuple[str, Mapping[str, Any]] | None) -> Since:
         """What changed since the result of an earlier run, given its name and its content (Phase.previous)."""
-        return Since(*(previous or ("", None)), self.asdict())
+        run, before = previous or ("", None)
+        return Since(run, before, self.asdict())
 
     def findings_table(self) -> faces.Html:
         """What is wrong: a line for each finding, and its rows folded under it."""
@@ -330,4 +330,3 @@ def _plain(item: Any, *without: str) -> dict[str, Any]:
     """A dataclass as plain values without some of its fields."""
     kept = {part.name: getattr(item, part.name) for part in fields(item) if part.name not in without}
     return {name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in kept.items()}
-

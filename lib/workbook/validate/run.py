@@ -64,7 +64,7 @@ def validate_copy(
         for path in list(futures):
             tables += kept.held(futures.pop(path).result())
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
-    statistics = take_statistics(source, target, warehouse, catalog, mapping, settings)
+    statistics = take_statistics(source, target, warehouse, catalog, mapping, settings, tables)
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
     objects = compare_objects(source, target, catalog, mapping, owned, definitions)

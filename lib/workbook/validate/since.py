@@ -50,17 +50,15 @@ class Since:
             rows = [table["rows"] if table else None for table in (one, other)]
             verdicts = [table["verdict"] if table else "not compared" for table in (one, other)]
             apart = (rows[1] or 0) - (rows[0] or 0)
-            found.append(
-                {"table": name, "then": verdicts[0], "now": verdicts[1], "rows": rows, "apart": apart}
-            )
+            found.append({"table": name, "then": verdicts[0], "now": verdicts[1], "rows": rows, "apart": apart})
         return tuple(sorted(found, key=lambda item: (item["then"] == item["now"], -abs(item["apart"]), item["table"])))
 
     def _repr_html_(self) -> str:
         if self.before is None:
             return faces.text("This is the first validation of this environment whose result is still there.")
         return faces.stack(
+            faces.text(f"Compared with the run {self.run}."),
             faces.boxes(
-                ("Compared with", self.run),
                 ("Verdict then", faces.badge(self.before.get("verdict", "unknown"))),
                 ("Verdict now", faces.badge(self.now["verdict"])),
                 ("Findings new", len(self.new)),
@@ -77,14 +75,15 @@ class Since:
         for word, items in (("new", self.new), ("gone", self.gone), ("still there", [now for _, now in self.still])):
             then = {id(now): before for before, now in self.still}
             for item in items[:_MOST]:
-                before = then[id(item)].get("rows") if word == "still there" else item["rows"] if word == "gone" else None
+                before = (
+                    then[id(item)].get("rows") if word == "still there" else item["rows"] if word == "gone" else None
+                )
                 lines.append(
                     {
                         "is": faces.badge(word),
-                        "what": faces.links([(f"finding-{item['id']}", item["defect"])]) if word != "gone" else item["defect"],
+                        "what": faces.Html(f'<div class="wb-words">{_leading(item, word)}</div>'),
                         "hop": HOP_TITLES.get(item["hop"], item["hop"]),
-                        "where": item["object"],
-                        "column": item["column"] or "",
+                        "where": ".".join(filter(None, (item["object"], item["column"]))),
                         "then": "–" if before is None else before,
                         "now": "–" if word == "gone" or item["rows"] is None else item["rows"],
                     }
@@ -92,7 +91,7 @@ class Since:
         if not lines:
             return None
         heads = {
-            "is": "Finding is", "what": "What", "hop": "Hop", "where": "Where", "column": "Column", "then": "Rows then", "now": "Rows now",
+            "is": "Finding is", "what": "What", "hop": "Hop", "where": "Where", "then": "Rows then", "now": "Rows now",
         }  # fmt: skip
         left = sum(max(0, len(items) - _MOST) for items in (self.new, self.gone, self.still))
         more = faces.text(f"{left:,} more are in the validate.json of both runs.", muted=True) if left else None
@@ -133,6 +132,11 @@ class Since:
         return faces.table(lines, heads, caption="Tables with another verdict or other rows", limit=_MOST)
 
 
+def _leading(item: Mapping[str, Any], word: str) -> faces.Html:
+    """What is wrong; where it is on the page, the way to it."""
+    return faces.escape(item["defect"]) if word == "gone" else faces.links([(f"finding-{item['id']}", item["defect"])])
+
+
 def _findings(result: Mapping[str, Any] | None) -> dict[Key, Mapping[str, Any]]:
     """Findings by what they say is wrong, and where: their numbers are those of one run."""
     items: Sequence[Mapping[str, Any]] = (result or {}).get("findings") or ()
@@ -147,5 +151,7 @@ def _tables(result: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
         of_it = found.setdefault(f"{table['database']}.{table['table']}", {"rows": None, "verdict": "same"})
         if table["hop"] == "source-target":
             of_it["rows"] = table["rows_source"]
-        of_it["verdict"] = min(of_it["verdict"], table["verdict"], key=lambda word: order.index(word) if word in order else 0)
+        of_it["verdict"] = min(
+            of_it["verdict"], table["verdict"], key=lambda word: order.index(word) if word in order else 0
+        )
     return found

@@ -26,6 +26,7 @@ _FAMILIES = {
 }
 # Distinct values of these would cost more than they tell.
 _LONG = ("long-text", "json-text", "long-bytes", "geometry-bytes")
+HALF = 1_000_000_000
 Number = int | float | Decimal
 
 
@@ -48,7 +49,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """A column on all sides that were counted; `bounds` part the bins of the histogram. `masked`: a mask hides its values."""
+    """A column on all sides that were counted; `bounds` part the bins of the histogram. `masked`: a mask hides its values.
+
+    `personal`: its name promises what is personal, so that its lowest and highest value are not shown.
+    """
 
     name: str
     family: str
@@ -56,6 +60,7 @@ class ColumnStatistics:
     sides: Mapping[str, Figures] = field(default_factory=dict)
     bounds: tuple[Number, ...] = ()
     masked: bool = False
+    personal: bool = False
 
     def unlike(self, side: str) -> tuple[str, ...]:
         """The figures of a side that are not the source's. Dates that no calendar has are NULL in the warehouse, by rule."""
@@ -144,9 +149,12 @@ def google_figures(chosen: Sequence[Field], distinct: bool) -> list[tuple[str, s
             continue
         found += [(item.warehouse_name, "low", f"MIN({value})"), (item.warehouse_name, "high", f"MAX({value})")]
         if family != "moment":
-            # A sum of INT64 would run over where MySQL's does not.
-            wide = f"CAST({value} AS NUMERIC)" if family != "float" and item.rule.warehouse_type == "INT64" else value
-            found.append((item.warehouse_name, "total", f"SUM({wide})"))
+            if item.rule.warehouse_type in ("INT64", "BOOL") and family == "number":
+                # A sum of INT64 would run over where MySQL's does not: it is taken in two halves.
+                found.append((item.warehouse_name, "upper", f"SUM(DIV({value}, {HALF}))"))
+                found.append((item.warehouse_name, "lower", f"SUM(MOD({value}, {HALF}))"))
+            else:
+                found.append((item.warehouse_name, "total", f"SUM({value})"))
     return found
 
 
@@ -191,7 +199,11 @@ def bounds_of(low: Number | None, high: Number | None) -> tuple[Number, ...]:
         return tuple(dict.fromkeys(first + (last - first) * (part / BINS) for part in range(1, BINS)))
     with localcontext() as context:
         context.prec = 80
-        places = max(-exponent for exponent in (Decimal(low).as_tuple().exponent, Decimal(high).as_tuple().exponent) if isinstance(exponent, int))
+        places = max(
+            -exponent
+            for exponent in (Decimal(low).as_tuple().exponent, Decimal(high).as_tuple().exponent)
+            if isinstance(exponent, int)
+        )
         unit = Decimal(1).scaleb(-max(places, 0))
         step = (Decimal(high) - Decimal(low)) / BINS
         return tuple(dict.fromkeys((Decimal(low) + step * part).quantize(unit) for part in range(1, BINS)))

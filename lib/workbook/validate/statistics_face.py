@@ -11,21 +11,18 @@ from workbook.validate.statistics import SIDES, ColumnStatistics, Number, TableS
 _WIDTH, _HEIGHT = 96, 30
 _LETTERS = {"source": "S", "target": "C", "warehouse": "B"}
 # What the figures are called, by family; "total" of a length is its sum.
-FIGURES = {
-    "nulls": "NULLs",
-    "distinct": "Distinct",
-    "low": "Lowest",
-    "high": "Highest",
-    "total": "Sum",
-}
+FIGURES = {"nulls": "NULLs", "distinct": "Distinct", "low": "Lowest", "high": "Highest", "total": "Sum"}
+# The columns of a table's drill-down.
+HEADS = {"histogram": "Histogram", "nulls": "NULLs", "distinct": "Distinct", "range": "From … to", "total": "Sum"}
 
 
 def figures_of(column: ColumnStatistics, tolerated: Mapping[str, bool]) -> dict[str, object]:
     """The cells of a column: each figure once where all sides have it, else by side; `tolerated` sides differ by a rule."""
     unlike = {side: column.unlike(side) for side in SIDES}
     cells: dict[str, object] = {
-        name: _cell(column, name, unlike, tolerated) for name in FIGURES
+        name: _cell(column, (name,), unlike, tolerated) for name in ("nulls", "distinct", "total")
     }
+    cells["range"] = _cell(column, ("low", "high"), unlike, tolerated)
     cells["histogram"] = _histogram(column)
     if column.sides and column.sides[next(iter(column.sides))].unreal:
         cells["nulls"] = faces.Html(f"{cells['nulls']} {_unreal(column)}")
@@ -36,6 +33,8 @@ def shown(value: Number | None, column: ColumnStatistics, figure: str) -> str:
     """A figure as people write it: moments as dates, lengths as they are."""
     if value is None:
         return "–"
+    if column.personal and figure in ("low", "high") and column.family not in ("text", "bytes"):
+        return "masked"
     if figure in ("low", "high") and column.family == "moment" and isinstance(value, int):
         return _moment(value, column.rule)
     if isinstance(value, float):
@@ -55,10 +54,21 @@ def unlike_figures(statistics: Sequence[TableStatistics]) -> faces.Html:
                     rows.append(_off(table, column, side, figure))
     uncounted = [f"{'.'.join(table.path)}: {table.why}" for table in statistics if ": " in table.why]
     if not rows:
-        said = f"All {compared:,} figures of {len(statistics):,} tables are the source's." if compared else "No statistics were taken."
+        said = (
+            f"All {compared:,} figures of {len(statistics):,} tables are the source's."
+            if compared
+            else "No statistics were taken."
+        )
         return faces.stack(faces.text(said), *(faces.text(why, muted=True) for why in uncounted[:5]))
     rows.sort(key=lambda row: -float(str(row["size"])))
-    heads = {"column": "Column", "side": "On", "figure": "Figure", "source": "Source", "there": "There", "off": "Off by"}
+    heads = {
+        "column": "Column",
+        "side": "On",
+        "figure": "Figure",
+        "source": "Source",
+        "there": "There",
+        "off": "Off by",
+    }
     return faces.stack(
         faces.text(f"{len(rows):,} of {compared:,} figures are not the source's, the farthest off first."),
         faces.table(rows, heads, limit=100, caption="Figures that differ from the source's"),
@@ -93,7 +103,11 @@ def _apart(one: Number | None, other: Number | None, column: ColumnStatistics, f
         return ""
     apart = Decimal(str(other)) - Decimal(str(one))
     if column.family == "moment" and figure in ("low", "high"):
-        return str(timedelta(**{"days" if column.rule == "date" else "microseconds": int(apart)})) if abs(apart) < 10**14 else ""
+        return (
+            str(timedelta(**{"days" if column.rule == "date" else "microseconds": int(apart)}))
+            if abs(apart) < 10**14
+            else ""
+        )
     return f"{apart:+,}" if abs(apart.adjusted()) < 40 else f"{apart:+}"
 
 
@@ -106,27 +120,33 @@ def _relative(one: Number | None, other: Number | None) -> float:
 
 
 def _cell(
-    column: ColumnStatistics, figure: str, unlike: Mapping[str, Sequence[str]], tolerated: Mapping[str, bool]
+    column: ColumnStatistics, figures: Sequence[str], unlike: Mapping[str, Sequence[str]], tolerated: Mapping[str, bool]
 ) -> faces.Html:
-    values = {side: getattr(found, figure) for side, found in column.sides.items()}
-    known = {side: value for side, value in values.items() if value is not None}
+    """One figure, or the two of a range: once where all sides have the same, else a line for each side."""
+    known = {
+        side: values
+        for side, found in column.sides.items()
+        if None not in (values := tuple(getattr(found, figure) for figure in figures))
+    }
     if not known:
         return faces.Html("")
-    unit = " chars" if column.family == "text" and figure in ("low", "high", "total") else ""
-    unit = " bytes" if column.family == "bytes" and figure in ("low", "high", "total") else unit
-    if not any(figure in unlike[side] for side in known):
-        first = next(iter(known.values()))
-        return faces.Html(f"{faces.escape(shown(first, column, figure))}{unit}")
+    lengths = {"text": " chars", "bytes": " bytes"}.get(column.family, "") if figures[0] in ("low", "total") else ""
+    written = {
+        side: " … ".join(shown(value, column, figure) for value, figure in zip(values, figures, strict=True)) + lengths
+        for side, values in known.items()
+    }
+    if not any(set(figures) & set(unlike[side]) for side in known):
+        return faces.Html(f'<span class="wb-short">{faces.escape(next(iter(written.values())))}</span>')
     parts = []
-    for side, value in known.items():
-        kind = "" if figure not in unlike[side] else "wb-ruled" if tolerated.get(side) else "wb-unlike"
-        parts.append(f'<div class="{kind}"><small>{_LETTERS[side]}</small> {faces.escape(shown(value, column, figure))}</div>')
+    for side, text in written.items():
+        kind = "" if not set(figures) & set(unlike[side]) else "wb-ruled" if tolerated.get(side) else "wb-unlike"
+        parts.append(f'<div class="wb-short {kind}"><small>{_LETTERS[side]}</small> {faces.escape(text)}</div>')
     return faces.Html("".join(parts))
 
 
 def _unreal(column: ColumnStatistics) -> str:
     count = next(iter(column.sides.values())).unreal
-    return f'<div class="wb-muted">and {count:,} zero or impossible dates</div>'
+    return f'<div class="wb-muted wb-short">+ {count:,} zero dates</div>'
 
 
 def _histogram(column: ColumnStatistics) -> faces.Html:
@@ -186,5 +206,3 @@ def _moment(value: int, rule: str) -> str:
         return str(datetime(1970, 1, 1) + timedelta(microseconds=value))
     except OverflowError:
         return f"{value:,}"
-
-

@@ -8,7 +8,7 @@ from workbook.validate import drilldown, heatmap
 from workbook.validate.alike import TableHops, alike_rows, differing_share
 from workbook.validate.hops import HOP_TITLES, HOPS, SHORT_TITLES
 from workbook.validate.statistics import TableStatistics
-from workbook.validate.statistics_face import FIGURES, figures_of
+from workbook.validate.statistics_face import HEADS, figures_of
 
 if TYPE_CHECKING:
     from workbook.validate.result import Finding
@@ -85,21 +85,22 @@ def _hops(table: TableHops) -> faces.Html:
                 "extra": found.extra,
                 "changed": found.changed,
                 "alike": f"{alike.rows:,} of {alike.of:,}" if alike else "not known",
-                "why": found.why,
             }
         )
     heads = {
         "hop": "Hop",
         "verdict": "Verdict",
-        "before": "Rows before",
-        "after": "Rows after",
+        "before": "Before",
+        "after": "After",
         "missing": "Missing",
         "extra": "Extra",
         "changed": "Changed",
         "alike": "Rows alike",
-        "why": "What was seen on the way",
     }
-    return faces.table(rows, {key: head for key, head in heads.items() if key != "why" or any(row["why"] for row in rows)})
+    said = [
+        faces.text(f"{HOP_TITLES[hop]}: {found.why}.", muted=True) for hop, found in table.hops.items() if found.why
+    ]
+    return faces.stack(faces.table(rows, heads), *said)
 
 
 def _columns(table: TableHops, statistics: TableStatistics | None) -> faces.Html:
@@ -123,7 +124,7 @@ def _columns(table: TableHops, statistics: TableStatistics | None) -> faces.Html
                 **(figures_of(counted[name], tolerated) if name in counted else {}),
             }
         )
-    heads = {"column": "Column", "hops": "Hops", **(FIGURES | {"histogram": "Histogram"} if counted else {})}
+    heads = {"column": "Column", "hops": "Hops", **(HEADS if counted else {})}
     left = len(table.states) - len(rows)
     return faces.stack(
         faces.table(
@@ -151,7 +152,11 @@ def _samples(table: TableHops, plain: drilldown.Plain) -> faces.Html | None:
         odd = found.missing + found.extra + found.changed
         if not found.samples:
             continue
-        parts.append(drilldown.rows_table(found.samples, plain, f"{HOP_TITLES[hop]}: {len(found.samples):,} of {odd:,} rows that differ"))
+        parts.append(
+            drilldown.rows_table(
+                found.samples, plain, f"{HOP_TITLES[hop]}: {len(found.samples):,} of {odd:,} rows that differ"
+            )
+        )
         if len(found.samples) < odd:
             parts.append(listed(found.listed, odd))
     return faces.stack(*parts) if parts else None
@@ -164,5 +169,3 @@ def listed(lines: Sequence[Any], odd: int) -> faces.Html:
     return faces.block(
         f'<p class="wb-more">{all_of} are listed by key in <a href="{ROWS}">{ROWS}</a>{more}.</p>' if lines else ""
     )
-
-
