@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,25 @@ class Scratch:
             cursor.execute(f"SET SESSION sql_mode = '{servers.SESSION_SQL_MODE}'")
             cursor.execute(sql, values)
             return list(cursor.fetchall())
+
+    @contextmanager
+    def source_root_connection(self, database: str) -> Iterator[Any]:
+        """A cursor of a session of the source's root, for statements that belong together."""
+        with (
+            lifecycle.root_connection(self.state, "source", database=database) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"SET SESSION sql_mode = '{servers.SESSION_SQL_MODE}'")
+            yield cursor
+
+    @contextmanager
+    def target_root_connection(self, database: str) -> Iterator[Any]:
+        """The same on the target."""
+        with (
+            lifecycle.root_connection(self.state, "target", database=database) as connection,
+            connection.cursor() as cursor,
+        ):
+            yield cursor
 
     def script(self, text: str, database: str | None = None) -> None:
         """Run a script on the source as root, statements separated by lines that hold `;;` alone or by `;` at line ends."""

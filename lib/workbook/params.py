@@ -205,6 +205,11 @@ class Beam(_Section):
 class Validate(_Section):
     """How the copy is proven."""
 
+    mode: Literal["full", "delta"] = Field(
+        "full",
+        description="full: every row is read; delta: only rows that the binlogs of source and target say were touched since"
+        " the last good verdict, and all where that cannot be known",
+    )
     workers: int = Field(2, ge=1, le=32, description="tables compared at once")
     samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
     listed: int = Field(
@@ -226,6 +231,12 @@ class Validate(_Section):
     replay: bool = Field(
         True,
         description="call triggers, routines, events and views on a scratch copy on the target, and compare what they do",
+    )
+    fence_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="seconds that the target is waited for to apply what the source had executed, before rows count as unsettled",
     )
     replay_seconds: float = Field(5.0, gt=0, le=600, description="seconds that one call of a replay may take")
 

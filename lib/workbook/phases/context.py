@@ -19,9 +19,10 @@ from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
-from workbook.phases.order import PhaseKind, phase_named
+from workbook.phases.order import IN_ORDER, PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.validate.delta import Earlier
 from workbook.validate.replay_scratch import sweep_leftovers
 from workbook.validate.resume import Notes
 
@@ -145,6 +146,31 @@ class Phase:
                 continue
         return None
 
+    def earlier_proof(self) -> Earlier:
+        """The last good verdict of this environment and where a delta goes on from it; or why there is none.
+
+        Whatever wrote to the target since, or was taken back there, ends it.
+        """
+        cursor = self.ledger.noted("proof")
+        loaded = (self.result_of("warehouse") or {}).get("snapshot", {}).get("gtid_executed", "")
+        if cursor is None:
+            return Earlier(loaded=loaded)
+        if cursor["after"] != self._writers():
+            return Earlier(why="a phase has written to the target since, or was taken back", loaded=loaded)
+        path = Path(cursor["result"])
+        if not path.exists():
+            return Earlier(why=f"the result of the run {cursor['run']} is gone", loaded=loaded)
+        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "", loaded)
+
+    def _writers(self) -> list[list[str | None]]:
+        """What has written to the target, as the ledger knows it now."""
+        done = self.ledger.phases()
+        return [
+            [kind.name, done[kind.name].run_id, done[kind.name].started, done[kind.name].status]
+            for kind in IN_ORDER
+            if kind.writes_target and kind.name in done
+        ]
+
     def finish(self, result: Any) -> Any:
         """Save the result as `<phase>.json` (and the `files` it has beside it), note the state that a rollback to this phase must meet, then judge.
 
@@ -160,6 +186,11 @@ class Phase:
             (self.run_dir / name).parent.mkdir(exist_ok=True)
             (self.run_dir / name).write_text(text, encoding="utf-8")
         good = verdict in GOOD
+        if good:
+            for name, value in getattr(result, "notes_when_good", {}).items():
+                self.ledger.note(
+                    name, {**value, "run": self.run_dir.name, "result": str(path), "after": self._writers()}
+                )
         self.ledger.end(self._entry, "done" if good else "failed", self._fingerprint(), str(path))
         if self._record is not None:
             self._record.phase_ended(self.kind, verdict, time.monotonic() - self._started, "ok" if good else "failed")

@@ -163,6 +163,8 @@ class Search:
     changed: int = 0
     all_counted: bool = True
     all_read: bool = True
+    only: Keys | None = None  # nothing but rows of these keys is looked at
+    _odd: list[Keys] = field(default_factory=list)
     _pairs: int = 0
     _read: int = 0
     _parts: list[Located] = field(default_factory=list)
@@ -173,11 +175,14 @@ class Search:
             self.all_counted = self.all_read = False
             return
         one, other = self._both(partial(before.pairs, region), partial(after.pairs, region))
+        if self.only is not None:
+            one, other = (pairs[np.isin(pairs[:, 0], self.only)] for pairs in (one, other))
         self._pairs += max(len(one), len(other))
         missing, extra, changed, counts = odd_keys(one, other)
         self.missing += counts[0]
         self.extra += counts[1]
         self.changed += counts[2]
+        self._odd += [missing, extra, changed]
         # Some of every region, so that one kind of difference does not hide another.
         left = max(self.most_rows - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
@@ -194,8 +199,9 @@ class Search:
 
     def _compared(self, before: list[Encoded], after: list[Encoded], gone: set[int], come: set[int]) -> Located:
         """Rows of odd keys set side by side. A row that one end has too often is there once on both: it is a twin."""
-        places = [self.names.index(name) for name in self.key] or range(len(self.names))
-        here, there = ([(_first_bits(row, places), row) for row in rows] for rows in (before, after))
+        # As the servers hash a key: in the order of the columns.
+        places = sorted(self.names.index(name) for name in self.key) or range(len(self.names))
+        here, there = ([(first_bits(row, places), row) for row in rows] for rows in (before, after))
         known = {key for key, _ in here}, {key for key, _ in there}
         found = compare(
             self.names,
@@ -213,7 +219,7 @@ class Search:
         assert row is not None
         if item.kind == "changed" or item.twin:
             return item
-        return replace(item, twin=_first_bits(row, places) in known[item.kind == "missing"])
+        return replace(item, twin=first_bits(row, places) in known[item.kind == "missing"])
 
     def _both(self, one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
         if not self.at_once:
@@ -221,6 +227,35 @@ class Search:
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.submit(one), pool.submit(other)
             return first.result(), second.result()
+
+    @property
+    def odd(self) -> Keys:
+        """The hashes of the keys of all rows that were seen to differ."""
+        return np.unique(np.concatenate(self._odd)) if self._odd else np.array([], dtype=np.uint64)
+
+    def without(self, keys: Keys) -> Located:
+        """What was found, but for the rows of some keys: hashes as `odd` has them."""
+        missing, extra, changed = (
+            int(sum((~np.isin(part, keys)).sum() for part in self._odd[kind::3])) for kind in range(3)
+        )
+        places = sorted(self.names.index(name) for name in self.key) or range(len(self.names))
+        gone = set(keys.tolist())
+        kept = tuple(
+            item
+            for part in self._parts
+            for item in part.differences
+            if first_bits(item.before or item.after or (), places) not in gone
+        )
+        columns = {
+            name
+            for item in kept
+            if item.before and item.after
+            for name, one, other in zip(self.names, item.before, item.after, strict=True)
+            if one != other
+        }
+        return Located(
+            missing, extra, changed, tuple(sorted(columns)), shown(self.names, self.key, kept, self.samples), kept
+        )
 
     def located(self) -> Located:
         """What was found: exact counts, the columns and samples of the rows that were read."""
@@ -276,7 +311,7 @@ def _read(end: End, region: Region, keys: Keys) -> list[Encoded]:
     return end.rows(region, [f"{int(key):016x}" for key in keys]) if len(keys) else []
 
 
-def _first_bits(row: Encoded, places: Sequence[int]) -> int:
+def first_bits(row: Encoded, places: Sequence[int]) -> int:
     """The first 64 bits of the hash of a row's key, as the servers know it."""
     key = "".join(row[place] for place in places).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "big")

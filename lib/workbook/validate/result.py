@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from workbook import faces
 from workbook.catalog import Table
 from workbook.validate import drilldown, heatmap, table_face
+from workbook.validate.again import SecondLook
 from workbook.validate.alike import TableHops, by_table
 from workbook.validate.explain import TableDefect
 from workbook.validate.front import chance, front
 from workbook.validate.hops import COLUMN_STATES, HOP_TITLES, HOPS, worst_verdict
+from workbook.validate.proof import Proof
 from workbook.validate.relations_face import RelationVerdict, relations_face
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import Encoded, ListedRow, RowDifference
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 # Findings that validate.json holds, and characters of a value in it; all findings are in a file beside it.
 MOST_FINDINGS, _MOST_CHARACTERS = 20_000, 1_000
+_AGAIN = {"rows": "Looked at again", "agreed": "Then agreed", "wrong": "Wrong", "unsettled": "Unsettled"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class TableVerdict:
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
     `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair; `listed`
-    those that were read, for the file of rows.
+    those that were read, for the file of rows. `again` tells of rows that differed while something moved. `proof` is full,
+    or delta: then `touched` rows were read now, and the others in the run `proven_in`. `behind` rows changed on Cloud SQL
+    after the warehouse was loaded.
     """
 
     database: str
@@ -54,6 +59,11 @@ class TableVerdict:
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
     listed: tuple[ListedRow, ...] = ()
+    again: SecondLook | None = None
+    proof: str = "full"
+    proven_in: str = ""
+    touched: int | None = None
+    behind: int = 0
 
 
 def unread(table: Table, hops: Sequence[str], why: str) -> list[TableVerdict]:
@@ -127,6 +137,12 @@ class Validation:
     interactions: tuple[InteractionVerdict, ...] = ()
     segments: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by table
     statistics: tuple[TableStatistics, ...] = ()
+    proof: Proof = field(default_factory=Proof)
+
+    @property
+    def notes_when_good(self) -> dict[str, Any]:
+        """What the ledger keeps after a good verdict: where a later validation goes on."""
+        return {"proof": self.proof.cursor} if self.proof.cursor else {}
 
     @property
     def verdict(self) -> str:
@@ -165,9 +181,17 @@ class Validation:
             "hash_bits": 128,
             "probability_of_false_same": f"{chance(len(self.tables))}, for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
+            "proof": self.proof.asdict(),
+            "second_look": self._second_look(),
             "notes": list(self.notes),
             "resumed": self.resumed,
         }
+
+    def _second_look(self) -> dict[str, Any]:
+        """How many rows that differed while something moved were looked at again, and what came of them."""
+        looks = [table.again for table in self.tables if table.again is not None]
+        counts = {name: sum(getattr(look, name) for look in looks) for name in ("rows", "agreed", "wrong", "unsettled")}
+        return {**counts, "tables": len(looks), "way": looks[0].way if looks else ""}
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, as validate.json holds them."""
@@ -269,6 +293,29 @@ class Validation:
             findings.setdefault(item.object, []).append(item)
         counted = {table.path: table for table in self.statistics}
         return table_face.drill_downs(self.by_table, counted, findings, self._sample)
+
+    def proof_face(self) -> faces.Html:
+        """How the tables were proven, and what came of rows that were looked at again or that the warehouse lacks yet."""
+        rows: list[dict[str, object]] = [
+            {
+                "table": f"{table.database}.{table.table}",
+                "hop": HOP_TITLES[table.hop],
+                "verdict": faces.badge(table.verdict),
+                "behind": table.behind,
+                **({name: getattr(table.again, name) for name in _AGAIN} if table.again else {}),
+            }
+            for table in self.tables
+            if table.again or table.behind
+        ]
+        if not rows:
+            return faces.stack(
+                faces.Html(self.proof._repr_html_()), faces.text("Nothing moved: no row was looked at twice.")
+            )
+        titles = {"table": "Table", "hop": "Hop", "verdict": "Verdict", **_AGAIN, "behind": "Newer than the warehouse"}
+        looked = faces.table(rows, titles, caption="Rows that moved", limit=200)
+        ways = {table.again.way for table in self.tables if table.again}
+        how = faces.text(f"How far the target is, is known {next(iter(ways))}.") if ways else faces.Html("")
+        return faces.stack(faces.Html(self.proof._repr_html_()), looked, how)
 
     def objects_table(self) -> faces.Html:
         """Objects by kind and verdict, then each that is not simply the same."""

@@ -17,11 +17,14 @@ from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.alike import by_table
+from workbook.validate.behind import Behind
 from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.bounds import MOST_LISTED, Kept
-from workbook.validate.content import Servers, compare_table
+from workbook.validate.content import Servers
 from workbook.validate.count import take_statistics
+from workbook.validate.delta import Earlier, compare_since, cursor_of, proof_of, since
 from workbook.validate.encoding import fields, on_target
+from workbook.validate.fence import Fence
 from workbook.validate.findings import findings_of
 from workbook.validate.hops import HOPS
 from workbook.validate.listing import files_of
@@ -34,6 +37,8 @@ from workbook.validate.replay_scratch import sweep_leftovers
 from workbook.validate.result import MOST_FINDINGS, Finding, TableVerdict, Validation, unread
 from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
+from workbook.validate.steady import Steady
+from workbook.validate.touched import place
 
 
 def validate_copy(
@@ -45,10 +50,13 @@ def validate_copy(
     settings: Settings,
     owned: Collection[str],
     notes: Notes | None = None,
+    earlier: Earlier = Earlier(),  # noqa: B008
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
 
-    `notes` are what a validation that did not end has read; they are used where that is still sound, and forgotten.
+    `notes` are what a validation that did not end has read; they are used where that is still sound, and forgotten. With
+    `validate: {mode: delta}` in the settings only rows touched since the `earlier` proof are read, where the binlogs can
+    tell them.
 
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
@@ -56,8 +64,14 @@ def validate_copy(
     started = time.monotonic()
     # What a validation that was killed has left at work would be a difference.
     sweep_leftovers(target)
+    cursor, no_cursor = cursor_of((place(source), place(target)), catalog, mapping, warehouse, settings)
+    known = since(earlier, cursor, no_cursor, source, target, catalog, mapping, settings)
     before = _gtids(source), _gtids(target)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes)
+    whole: dict[tuple[str, str], str] = {}
+    fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
+    there = {item.target_path: carried_table(catalog.table[item.path], item.flow) for item in mapping.in_scope}
+    behind = Behind(target, fence, there, earlier.loaded)
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes, fence, behind)
     hidden = half_seen(catalog, mapping)
     tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
@@ -67,14 +81,17 @@ def validate_copy(
         ThreadPoolExecutor(settings.validate_.workers) as pool,
     ):
         futures = {
-            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings)
+            item.path: pool.submit(compare_since, known, servers, catalog.table[item.path], item, settings)
             for item in items
             if item.path not in hidden
         }
         kept = Kept(listed=max(MOST_LISTED, settings.validate_.listed))
         # Taken out as they come, so that what is beyond the bounds is not held until the end.
         for path in list(futures):
-            tables += kept.held(futures.pop(path).result())
+            found_now, why = futures.pop(path).result()
+            tables += kept.held(found_now)
+            if why:
+                whole[path] = why
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     statistics = take_statistics(source, target, warehouse, catalog, mapping, settings, tables)
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
@@ -83,7 +100,8 @@ def validate_copy(
         *compare_objects(source, target, catalog, mapping, owned, definitions),
         *blind_spots(source, target, catalog, mapping),
     ]
-    relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
+    judge = Steady(fence, known, tables).judge
+    relations = compare_relations(source, target, warehouse, catalog, mapping, settings, judge)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
@@ -122,6 +140,7 @@ def validate_copy(
         interactions=tuple(interactions),
         segments=segments,
         statistics=statistics,
+        proof=proof_of(known, whole, cursor, no_cursor),
     )
 
 
