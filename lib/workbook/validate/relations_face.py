@@ -135,7 +135,7 @@ def relations_figure(relations: Sequence[RelationVerdict]) -> "go.Figure":
 
 
 def _worst_first(relations: Sequence[RelationVerdict]) -> list[RelationVerdict]:
-    return sorted(relations, key=lambda item: ("different", "incomparable", "same").index(item.verdict))
+    return sorted(relations, key=lambda item: ("different", "incomparable", "tolerated", "same").index(item.verdict))
 
 
 def _alike(counts: Sequence[int]) -> str:

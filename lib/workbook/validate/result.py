@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.validate import drilldown
+from workbook.validate.criteria import NO_CRITERIA, Criteria
 from workbook.validate.explain import TableDefect
 from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
 from workbook.validate.rows import Encoded, RowDifference
 from workbook.validate.selftest import SelfTest
+from workbook.validate.tolerances import LetThrough, Tolerances
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -31,6 +33,7 @@ class TableVerdict:
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
     `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair.
+    `let_through` is what rules of the mapping changed or tolerated; `counted` False where more rows may differ.
     """
 
     database: str
@@ -49,6 +52,13 @@ class TableVerdict:
     seconds: float = 0.0
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
+    let_through: tuple[LetThrough, ...] = ()
+    counted: bool = True
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is the same without any tolerance of the mapping."""
+        return self.verdict == "same" and not any(item.used for item in self.let_through)
 
 
 @dataclass(frozen=True)
@@ -113,12 +123,14 @@ class Validation:
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
     interactions: tuple[InteractionVerdict, ...] = ()
+    criteria: Criteria = NO_CRITERIA
 
     @property
     def verdict(self) -> str:
         """different before incomparable before same: silence is never success.
 
-        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts
+        here, and the criteria say whether a proof was demanded.
         """
         return _worst(
             [table.verdict for table in self.tables]
@@ -126,6 +138,7 @@ class Validation:
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
             + [item.verdict for item in self.interactions if item.verdict == "different"]
+            + self.criteria.verdicts
             or ["incomparable"]
         )
 
@@ -154,6 +167,7 @@ class Validation:
         """Plain values, as validate.json holds them."""
         return {
             "verdict": self.verdict,
+            **self.criteria.asdict(),
             "hops": [
                 {
                     "hop": hop,
@@ -166,8 +180,12 @@ class Validation:
             ],
             "tables": [
                 {
-                    **_plain(table, "samples", "classes", "keys"),
+                    **_plain(table, "samples", "classes", "keys", "let_through"),
                     "samples": [self._sample(row) for row in table.samples],
+                    "tolerated": [
+                        {**_plain(item, "samples"), "samples": [self._sample(row) for row in item.samples]}
+                        for item in table.let_through
+                    ],
                     "seconds": round(table.seconds, 3),
                 }
                 for table in self.tables
@@ -214,6 +232,17 @@ class Validation:
             ("Rows compared", faces.human_count(rows)),
             ("Columns proven", f"{columns['proven']:,} of {sum(columns.values()):,}"),
             ("Findings", len(self.findings)),
+        )
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """What rules of the mapping let through."""
+        return Tolerances(
+            tuple(
+                (f"{table.database}.{table.table}", HOP_TITLES[table.hop], item)
+                for table in self.tables
+                for item in table.let_through
+            )
         )
 
     def findings_table(self) -> faces.Html:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 
 from google.cloud import bigquery
@@ -17,6 +18,7 @@ from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.content import Servers, compare_table
+from workbook.validate.criteria import Criteria, Facts, accept, judge
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
 from workbook.validate.objects import compare_objects, read_definitions
@@ -42,7 +44,7 @@ def validate_copy(
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
-    started = time.monotonic()
+    started, taken = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     before = _gtids(source), _gtids(target)
     servers = Servers(source, target, warehouse, Pace(settings, source).wait)
     tables: list[TableVerdict] = []
@@ -70,6 +72,8 @@ def validate_copy(
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
+    (objects, relations, interactions), accepted = accept(mapping, (objects, relations, interactions))
+    facts = Facts(tables, objects, relations, interactions, selftest, time.monotonic() - started)
     found = findings_of(tables, objects, relations, interactions)
     repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
@@ -78,7 +82,13 @@ def validate_copy(
         objects=tuple(objects),
         relations=tuple(relations),
         findings=(*findings, *blind),
-        snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
+        snapshot={
+            "source": before[0],
+            "target": before[1],
+            "taken": taken,
+            "mapping_sha256": mapping.sha256,
+            "encoding_version": ENCODING_VERSION,
+        },
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(notes),
@@ -89,6 +99,7 @@ def validate_copy(
         },
         selftest=selftest,
         interactions=tuple(interactions),
+        criteria=Criteria(judge(facts, mapping, catalog), accepted),
     )
 
 
