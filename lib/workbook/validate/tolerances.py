@@ -43,6 +43,7 @@ class LetThrough:
     exceeded: bool = False
     note: str = ""
     samples: tuple[RowDifference, ...] = ()
+    number: int | None = None  # of the defect that a tolerance is about
 
     @property
     def used(self) -> bool:
@@ -64,7 +65,7 @@ def ruled(mapped: TableMap, losses: ReadOnly[str, int], masked: bool) -> tuple[L
 def not_needed(mapped: TableMap, rows: int | None) -> tuple[LetThrough, ...]:
     """The tolerances of a table whose rows are all alike: they let nothing through."""
     return tuple(
-        LetThrough(column.name, "tolerance", rule.said, 0, rule.bound(rows or 0))
+        LetThrough(column.name, "tolerance", rule.said, 0, rule.bound(rows or 0), number=rule.number)
         for column in mapped.columns
         for rule in column.tolerate
     )
@@ -130,10 +131,12 @@ def tolerated(
     let = (*judged.let_through, *entries)
     if judged.missing or judged.extra or "different" in columns.values():
         said = {item.column: item for item in entries if item.exceeded}
+        # Of a column that differs in other ways too, what is within its bound is no finding.
+        within = {(item.column, item.number) for item in entries if item.used}
         classes = (
             replace(item, evidence=f"{item.evidence}; {_exceeded(said[item.column])}") if item.column in said else item
             for item in judged.classes
-            if item.column not in passed
+            if item.column not in passed and (item.column, item.number) not in within
         )
         return replace(judged, columns=columns, classes=tuple(classes), let_through=let)
     words = [f"{item.column}: {item.rows:,} rows let through ({item.rule})" for item in entries if item.used]
@@ -246,7 +249,9 @@ def _entries(
                 replace(row, columns=tuple(change for change in row.columns if change[0] == column.name))
                 for row in shown(names, table.key, rows[:samples], samples)
             )
-            yield LetThrough(column.name, "tolerance", rule.said, len(rows), bound, len(rows) > bound, "", some)
+            yield LetThrough(
+                column.name, "tolerance", rule.said, len(rows), bound, len(rows) > bound, "", some, rule.number
+            )
 
 
 def _exceeded(item: LetThrough) -> str:
