@@ -357,7 +357,7 @@ def test_each_criterion_is_judged_by_itself(agreed: Agreed) -> None:
     assert "by_words" in said["main", "objects"].evidence
     assert f"{database}.parts (1 changed)" in said["main", "source-target"].evidence
     assert f"relation {database}.parts.fk" in said["main", "relations"].evidence
-    assert "2 rows of these by tolerance" in said["main", "similarity"].figure
+    assert "up to 2 values of these by tolerance" in said["main", "similarity"].figure
     assert "What stands in the way of a signature" in bad.criteria._repr_html_()
     # A floor below 1 is met by rows that differ within it; the verdict says what is.
     floor = judged(bad, agreed.mapped(JSON_ALONE, ("similarity: 1.0", "similarity: 0.98")))

@@ -178,6 +178,13 @@ def accept(mapping: Mapping, groups: Sequence[Sequence[Any]]) -> tuple[list[list
         for item in needs.accept
     ]
     times = Counter[Accepted]()
+    # What is left out on purpose is said among the objects, by whose rule; nothing of it can be called.
+    left = {
+        plain_name(name_of(thing))
+        for group in groups
+        for thing in group
+        if thing.verdict == "tolerated" and thing.detail.startswith("left out")
+    }
     result: list[list[Any]] = []
     for group in groups:
         made = []
@@ -187,6 +194,8 @@ def accept(mapping: Mapping, groups: Sequence[Sequence[Any]]) -> tuple[list[list
                 times[found] += 1
                 detail = "; ".join(filter(None, (thing.detail, f"accepted as {found.state}: {found.why}")))
                 thing = replace(thing, verdict="tolerated", detail=detail)
+            elif thing.verdict == "incomparable" and plain_name(name_of(thing)) in left:
+                thing = replace(thing, verdict="tolerated")
             made.append(thing)
         result.append(made)
     known = {plain_name(name_of(thing)): None for group in groups for thing in group}
@@ -313,14 +322,17 @@ def _similarity(segment: str, needs: Requirements, tables: Sequence["TableVerdic
     low = min(known, key=lambda item: item[0], default=None)
     under = [table for share, table in known if share < needs.similarity]
     counted = all(table.counted for _, table in known)
-    let = sum(item.rows or 0 for table in tables for item in table.let_through if item.used)
+    by_hop = Counter[str]()
+    for table in tables:
+        by_hop[table.hop] += sum(item.rows or 0 for item in table.let_through if item.used)
+    let = max(by_hop.values(), default=0)
     figure = "no table" if low is None else f"{_exact(low[0])} alike at least"
     return Criterion(
         segment,
         "similarity",
         f"{faces.percent(needs.similarity)} of the rows of each table alike",
         NOT_MET if under else UNJUDGED if len(known) < len(tables) or not counted else MET,
-        figure + (f", {let:,} rows of these by tolerance" if let else ""),
+        figure + (f", up to {let:,} values of these by tolerance" if let else ""),
         _listed([f"{table.database}.{table.table} on {table.hop}" for table in under])
         or _listed([f"{table.database}.{table.table}: {table.why}" for table in tables if _alike(table) is None]),
     )
