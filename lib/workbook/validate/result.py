@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from workbook import faces
+from workbook.catalog import Table
 from workbook.validate import drilldown
 from workbook.validate.criteria import NO_CRITERIA, Criteria
 from workbook.validate.explain import TableDefect
@@ -59,6 +60,12 @@ class TableVerdict:
     def equal(self) -> bool:
         """Whether it is the same without any tolerance of the mapping."""
         return self.verdict == "same" and not any(item.used for item in self.let_through)
+
+
+def unread(table: Table, hops: Sequence[str], why: str) -> list[TableVerdict]:
+    """The verdicts of a table that no server can be asked for."""
+    columns = {column.name: "incomparable" for column in table.columns}
+    return [TableVerdict(*table.path, hop, "incomparable", None, None, columns, why=why) for hop in hops]
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    resumed: str = ""  # what was taken up of a validation that did not end
     repairs: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
@@ -161,6 +169,7 @@ class Validation:
             "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
             "notes": list(self.notes),
+            "resumed": self.resumed,
         }
 
     def asdict(self) -> dict[str, Any]:
@@ -226,13 +235,14 @@ class Validation:
         """The verdict in boxes."""
         columns = Counter(state for table in self.tables for state in table.columns.values())
         rows = sum(table.rows_source or 0 for table in self.tables if table.hop == "source-target")
-        return faces.boxes(
+        boxes = faces.boxes(
             ("Verdict", faces.badge(self.verdict)),
             *((HOP_TITLES[hop], faces.badge(self.hop_verdict(hop))) for hop in HOPS),
             ("Rows compared", faces.human_count(rows)),
             ("Columns proven", f"{columns['proven']:,} of {sum(columns.values()):,}"),
             ("Findings", len(self.findings)),
         )
+        return faces.stack(boxes, faces.text(f"Resumed {self.resumed}.")) if self.resumed else boxes
 
     @property
     def tolerances(self) -> Tolerances:

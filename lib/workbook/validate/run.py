@@ -17,6 +17,7 @@ from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
+from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.criteria import Criteria, Facts, accept, judge
 from workbook.validate.encoding import fields, on_target
@@ -26,7 +27,9 @@ from workbook.validate.pace import Pace
 from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
-from workbook.validate.result import Finding, TableVerdict, Validation
+from workbook.validate.replay_scratch import sweep_leftovers
+from workbook.validate.result import HOPS, Finding, TableVerdict, Validation, unread
+from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
 
@@ -38,16 +41,22 @@ def validate_copy(
     mapping: Mapping,
     settings: Settings,
     owned: Collection[str],
+    notes: Notes | None = None,
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
+
+    `notes` are what a validation that did not end has read; they are used where that is still sound, and forgotten.
 
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
     started, taken = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    # What a validation that was killed has left at work would be a difference.
+    sweep_leftovers(target)
     before = _gtids(source), _gtids(target)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait)
-    tables: list[TableVerdict] = []
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes)
+    hidden = half_seen(catalog, mapping)
+    tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)
     with (
@@ -55,19 +64,24 @@ def validate_copy(
         ThreadPoolExecutor(settings.validate_.workers) as pool,
     ):
         futures = {
-            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings) for item in items
+            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings)
+            for item in items
+            if item.path not in hidden
         }
         for path, future in futures.items():
             tables += future.result()
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
-    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
+    objects = [
+        *compare_objects(source, target, catalog, mapping, owned, definitions),
+        *blind_spots(source, target, catalog, mapping),
+    ]
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
-    notes = [
+    remarks = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
@@ -77,6 +91,8 @@ def validate_copy(
     found = findings_of(tables, objects, relations, interactions)
     repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
+    if notes is not None:
+        notes.ended(all(table.verdict != "incomparable" for table in tables))
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
@@ -91,7 +107,8 @@ def validate_copy(
         },
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
-        notes=tuple(notes),
+        notes=tuple(remarks),
+        resumed=notes.said() if notes else "",
         repairs=tuple(repair.asdict() for repair in repairs),
         files={
             repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
