@@ -147,7 +147,7 @@ class Criteria:
                 [
                     {
                         **asdict(item),
-                        "times": f"{item.times:,} verdicts"
+                        "times": f"{item.times:,} verdict{'s' if item.times > 1 else ''}"
                         if item.times
                         else "nothing: it can be taken out" + (f"; did you mean {item.near}?" if item.near else ""),
                     }
