@@ -37,11 +37,24 @@ _ICONS = {
 # verdict -> (tone, icon). A word that is not here is shown as it is, in a plain badge.
 _VERDICTS = {
     **dict.fromkeys(
-        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "in", "registered", "gone"),
+        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "signed", "in", "registered", "gone"),
         ("good", "check"),
     ),
     **dict.fromkeys(
-        ("different", "failed", "error", "blocker", "missing", "changed", "broken", "bad"), ("bad", "cross")
+        (
+            "different",
+            "failed",
+            "error",
+            "blocker",
+            "missing",
+            "changed",
+            "broken",
+            "bad",
+            "not met",
+            "exceeded",
+            "invalid",
+        ),
+        ("bad", "cross"),
     ),
     **dict.fromkeys(
         ("incomparable", "decide", "unknown", "unproven", "unmapped", "unregistered"), ("warn", "question")
@@ -49,7 +62,8 @@ _VERDICTS = {
     **dict.fromkeys(("mend", "warning", "lossy", "stopped", "extra", "still there"), ("warn", "warning")),
     **dict.fromkeys(("note", "info", "new", "own"), ("info", "info")),
     **dict.fromkeys(("tolerated", "sampled", "masked"), ("info", "about")),
-    **dict.fromkeys(("skipped", "out", "no", "none", "undone", "ignored", "quiet"), ("plain", "dash")),
+    **dict.fromkeys(("skipped", "out", "no", "none", "undone", "ignored", "quiet", "not needed"), ("plain", "dash")),
+    "could not be judged": ("plain", "question"),
     **dict.fromkeys(("running", "waiting", "pending", "planned", "later", "started"), ("info", "clock")),
 }
 _LEFT_TO_RIGHT_NUMBERS = (int, float, decimal.Decimal, numbers.Real)

@@ -118,7 +118,7 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
         name = f"{item.child}.{item.name}"
         if item.verdict == "incomparable":
             yield Finding("could not be compared", "", name, None, None, item.detail)
-        elif item.verdict != "same":
+        elif item.verdict == "different":
             baseline = item.orphans_source or 0
             if {item.orphans_target, item.orphans_warehouse} <= {None, baseline}:
                 said = item.detail or "parents have other numbers of children than on the source"

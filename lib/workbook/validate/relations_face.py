@@ -114,7 +114,7 @@ def _bars(item: RelationVerdict) -> faces.Html:
 
 
 def _worst_first(relations: Sequence[RelationVerdict]) -> list[RelationVerdict]:
-    return sorted(relations, key=lambda item: ("different", "incomparable", "same").index(item.verdict))
+    return sorted(relations, key=lambda item: ("different", "incomparable", "tolerated", "same").index(item.verdict))
 
 
 def _alike(counts: Sequence[int]) -> str:

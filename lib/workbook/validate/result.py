@@ -11,6 +11,7 @@ from workbook.catalog import Table
 from workbook.validate import drilldown, heatmap, table_face
 from workbook.validate.again import SecondLook
 from workbook.validate.alike import TableHops, by_table
+from workbook.validate.criteria import NO_CRITERIA, Criteria
 from workbook.validate.explain import TableDefect
 from workbook.validate.front import chance, front
 from workbook.validate.hops import COLUMN_STATES, HOP_TITLES, HOPS, worst_verdict
@@ -22,6 +23,7 @@ from workbook.validate.selftest import SelfTest
 from workbook.validate.since import Since
 from workbook.validate.statistics import TableStatistics
 from workbook.validate.statistics_face import unlike_figures
+from workbook.validate.tolerances import LetThrough, Tolerances
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -39,7 +41,8 @@ class TableVerdict:
     `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair; `listed`
     those that were read, for the file of rows. `again` tells of rows that differed while something moved. `proof` is full,
     or delta: then `touched` rows were read now, and the others in the run `proven_in`. `behind` rows changed on Cloud SQL
-    after the warehouse was loaded.
+    after the warehouse was loaded. `let_through` is what rules of the mapping changed or tolerated; `counted` False where
+    more rows may differ.
     """
 
     database: str
@@ -64,6 +67,13 @@ class TableVerdict:
     proven_in: str = ""
     touched: int | None = None
     behind: int = 0
+    let_through: tuple[LetThrough, ...] = ()
+    counted: bool = True
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is the same without any tolerance of the mapping."""
+        return self.verdict == "same" and not any(item.used for item in self.let_through)
 
 
 def unread(table: Table, hops: Sequence[str], why: str) -> list[TableVerdict]:
@@ -138,6 +148,7 @@ class Validation:
     segments: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by table
     statistics: tuple[TableStatistics, ...] = ()
     proof: Proof = field(default_factory=Proof)
+    criteria: Criteria = NO_CRITERIA
 
     @property
     def notes_when_good(self) -> dict[str, Any]:
@@ -148,7 +159,8 @@ class Validation:
     def verdict(self) -> str:
         """different before incomparable before same: silence is never success.
 
-        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts
+        here, and the criteria say whether a proof was demanded.
         """
         return worst_verdict(
             [table.verdict for table in self.tables]
@@ -156,6 +168,7 @@ class Validation:
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
             + [item.verdict for item in self.interactions if item.verdict == "different"]
+            + self.criteria.verdicts
         )
 
     def hop_verdict(self, hop: str) -> str:
@@ -197,6 +210,7 @@ class Validation:
         """Plain values, as validate.json holds them."""
         return {
             "verdict": self.verdict,
+            **self.criteria.asdict(),
             "hops": [
                 {
                     "hop": hop,
@@ -209,10 +223,14 @@ class Validation:
             ],
             "tables": [
                 {
-                    **_plain(table, "samples", "classes", "keys", "listed"),
+                    **_plain(table, "samples", "classes", "keys", "listed", "let_through"),
                     "segment": self.segments.get((table.database, table.table)),
                     "listed": len(table.listed),
                     "samples": [self._sample(row) for row in table.samples],
+                    "tolerated": [
+                        {**_plain(item, "samples"), "samples": [self._sample(row) for row in item.samples]}
+                        for item in table.let_through
+                    ],
                     "seconds": round(table.seconds, 3),
                 }
                 for table in self.tables
@@ -270,6 +288,17 @@ class Validation:
         """What changed since the result of an earlier run, given its name and its content (Phase.previous)."""
         run, before = previous or ("", None)
         return Since(run, before, self.asdict())
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """What rules of the mapping let through."""
+        return Tolerances(
+            tuple(
+                (f"{table.database}.{table.table}", HOP_TITLES[table.hop], item)
+                for table in self.tables
+                for item in table.let_through
+            )
+        )
 
     def findings_table(self) -> faces.Html:
         """What is wrong: a line for each finding, and its rows folded under it."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 
 from google.cloud import bigquery
@@ -22,6 +23,7 @@ from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.bounds import MOST_LISTED, Kept
 from workbook.validate.content import Servers
 from workbook.validate.count import take_statistics
+from workbook.validate.criteria import Criteria, Facts, accept, judge
 from workbook.validate.delta import Earlier, compare_since, cursor_of, proof_of, since
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.fence import Fence
@@ -61,7 +63,7 @@ def validate_copy(
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
-    started = time.monotonic()
+    started, taken = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     # What a validation that was killed has left at work would be a difference.
     sweep_leftovers(target)
     cursor, no_cursor = cursor_of((place(source), place(target)), catalog, mapping, warehouse, settings)
@@ -100,8 +102,8 @@ def validate_copy(
         *compare_objects(source, target, catalog, mapping, owned, definitions),
         *blind_spots(source, target, catalog, mapping),
     ]
-    judge = Steady(fence, known, tables).judge
-    relations = compare_relations(source, target, warehouse, catalog, mapping, settings, judge)
+    settle = Steady(fence, known, tables).judge
+    relations = compare_relations(source, target, warehouse, catalog, mapping, settings, settle)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
@@ -110,6 +112,8 @@ def validate_copy(
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
     ]
+    (objects, relations, interactions), accepted = accept(mapping, (objects, relations, interactions))
+    facts = Facts(tables, objects, relations, interactions, selftest, time.monotonic() - started)
     found = findings_of(tables, objects, relations, interactions)
     # Repairs name findings that the result holds.
     repairs, mended = plan_repairs(tables, objects, found[:MOST_FINDINGS], catalog, mapping)
@@ -125,7 +129,13 @@ def validate_copy(
         objects=tuple(objects),
         relations=tuple(relations),
         findings=findings,
-        snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
+        snapshot={
+            "source": before[0],
+            "target": before[1],
+            "taken": taken,
+            "mapping_sha256": mapping.sha256,
+            "encoding_version": ENCODING_VERSION,
+        },
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
         notes=tuple(remarks),
@@ -141,6 +151,7 @@ def validate_copy(
         segments=segments,
         statistics=statistics,
         proof=proof_of(known, whole, cursor, no_cursor),
+        criteria=Criteria(judge(facts, mapping, catalog), accepted),
     )
 
 
