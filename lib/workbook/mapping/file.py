@@ -98,6 +98,7 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
         tables=builder.tables,
         unlisted=tuple(builder.unlisted),
         vanished=tuple(builder.vanished),
+        unseen=tuple(builder.unseen),
         target=target,
         databases=tuple(databases.items()),
         hosts=_hosts(reader, content),
@@ -139,6 +140,7 @@ class _Builder:
         self.tables: dict[tuple[str, str], TableMap] = {}
         self.unlisted: list[tuple[str, str, str]] = []
         self.vanished: list[tuple[str, ...]] = []
+        self.unseen: list[tuple[str, ...]] = []
         self._seen: set[tuple[str, str]] = set()
         self._scopes: dict[str, str] = {}
 
@@ -164,6 +166,7 @@ class _Builder:
                 self._seen.add(path)
                 if path not in self.catalog.table:
                     self.vanished.append(path)
+                    self.unseen += [path] if scope == "in" else []
                     continue
                 self.tables[path] = self.table(nested, name, self.catalog.table[path])
                 paths.append(path)
@@ -223,6 +226,7 @@ class _Builder:
         for name in (*listed, *nodes):
             if name not in table.column:
                 self.vanished.append((*table.path, name))
+                self.unseen += [(*table.path, name)] if in_scope else []
         defaults = bigquery_names(column.name for column in table.columns)
         made: list[ColumnMap] = []
         for column in table.columns:

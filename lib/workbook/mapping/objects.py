@@ -135,7 +135,7 @@ class Mapping:
     """Where everything goes: segments in order of priority, and tables by (database, name).
 
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
-    tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
+    tables and columns that the mapping file still names and the source no longer shows, `unseen` those of them in scope. `target` is what is changed on
     the target by choice where a table says nothing of its own; databases take it for their default. `databases` are
     those that have another name on the target, `hosts` what accounts of the source get in the place of their host.
     """
@@ -144,6 +144,7 @@ class Mapping:
     tables: ReadOnly[tuple[str, str], TableMap] = field(default_factory=dict)
     unlisted: tuple[tuple[str, str, str], ...] = ()
     vanished: tuple[tuple[str, ...], ...] = ()
+    unseen: tuple[tuple[str, ...], ...] = ()
     target: TargetRules = UNCHANGED
     databases: tuple[tuple[str, str], ...] = ()
     hosts: ReadOnly[str, str] = field(default_factory=dict)

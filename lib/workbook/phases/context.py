@@ -18,10 +18,12 @@ from workbook.errors import TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
-from workbook.phases.ledger import Ledger, LedgerJournal, reports_folder
+from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
 from workbook.phases.order import PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.validate.replay_scratch import sweep_leftovers
+from workbook.validate.resume import Notes
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -63,7 +65,8 @@ class Phase:
     @cached_property
     def catalog(self) -> Catalog:
         """What the source holds in the databases of the params, read once."""
-        return read_catalog(self.source, self.settings.source.databases)
+        # The validation says itself what it may not see, and goes on.
+        return read_catalog(self.source, self.settings.source.databases, bodies=self.kind.name != "validate")
 
     def target_catalog(self) -> Catalog:
         """What the target holds now, in the databases of the params that are there."""
@@ -114,6 +117,10 @@ class Phase:
     def owned(self) -> set[str]:
         """The objects on target and warehouse that the workbook made in this environment."""
         return self.ledger.owned()
+
+    def notes(self) -> Notes:
+        """What a validation of this environment that did not end has read, and where this one notes what it reads."""
+        return Notes(reports_folder() / LEDGER, self.settings.environment, self.run_dir.name)
 
     def result_of(self, phase: str) -> dict[str, Any] | None:
         """The result of an earlier phase of this environment, as its JSON holds it; None where it was never finished."""
@@ -171,6 +178,8 @@ class Phase:
         """The state, by server, of what this phase writes to: its restore point before, its mark after."""
         found = {}
         if self.kind.writes_target:
+            # What a killed validation has left is no part of the state.
+            sweep_leftovers(self.target)
             found["target"] = target_fingerprint(self.target)
         if self.kind.writes_warehouse:
             found["warehouse"] = warehouse_fingerprint(self.warehouse, self.settings)

@@ -15,6 +15,8 @@ from workbook.errors import TerminalError
 from workbook.params import CHECKOUT
 from workbook.pipelines.standing import Standing
 
+# The file's name, in the folder of the reports.
+LEDGER = "ledger.sqlite"
 _metadata = sa.MetaData()
 _phases = sa.Table(
     "phases",
@@ -96,7 +98,7 @@ class Ledger:
         folder = folder or reports_folder()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(f"sqlite:///{folder / 'ledger.sqlite'}", connect_args={"timeout": 30})
+            self._engine = sa.create_engine(f"sqlite:///{folder / LEDGER}", connect_args={"timeout": 30})
             _metadata.create_all(self._engine)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             raise TerminalError(

@@ -20,6 +20,7 @@ from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.refresh.swap import restore_triggers
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.validate.replay_scratch import sweep_leftovers
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
     states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
+    sweep_leftovers(target)
     restored: tuple[Catalog, MappingInForce] | None = None
     if "bulk_load" in [phase.name for phase in undoing] and number >= phase_named("schema").number:
         # Read before anything is undone: what cannot be read must not leave the tables without their indexes.

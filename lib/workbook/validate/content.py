@@ -1,7 +1,7 @@
 """The content of one table on all three servers: read once on each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +22,8 @@ from workbook.validate.explain import TableDefect, explained
 from workbook.validate.hops import HOPS
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
-from workbook.validate.result import TableVerdict
+from workbook.validate.result import TableVerdict, unread
+from workbook.validate.resume import Notes, State, noted_of, open_snapshot
 from workbook.validate.rows import Located, keys_of, listed, readable
 from workbook.validate.sums import Reading, Side, bucket_count, google_sides
 from workbook.validate.walk import walk_alone, walk_both
@@ -45,12 +46,13 @@ _SAME_TYPE = {
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up."""
+    """The servers of a validation; without a warehouse, one hop. `pause` may hold the work up; for `notes` see resume.py."""
 
     source: Server
     target: Server
     warehouse: "bigquery.Client | None"
     pause: Callable[[], None] = lambda: None
+    notes: Notes | None = None
 
 
 @dataclass
@@ -86,26 +88,33 @@ class _Ends:
 def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
     """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
     with servers.source.session() as source, servers.target.session() as target:
-        for session in (source, target):
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        return compare_in(source, target, servers, table, mapped, settings)
+        states = [open_snapshot(session, servers.notes is not None) for session in (source, target)]
+        return compare_in(source, target, servers, table, mapped, settings, states)
 
 
 def compare_in(
-    source: Session, target: Session, servers: Servers, table: Table, mapped: TableMap, settings: Settings
+    source: Session,
+    target: Session,
+    servers: Servers,
+    table: Table,
+    mapped: TableMap,
+    settings: Settings,
+    states: Sequence[State] = (State(), State()),
 ) -> list[TableVerdict]:
-    """The verdicts of one table as two sessions see it, in the transactions that they are in."""
+    """The verdicts of one table as two sessions see it, in the transactions that they are in, of these states."""
     started = time.monotonic()
     warehouse, client = settings.warehouse, servers.warehouse
     project = client.project if client else ""
     whole, flow = table, mapped.flow
     # The key that names a row is one that the target has too.
     table = kept_table(whole, flow)
+    chosen = _attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
+    if isinstance(chosen, str):
+        return unread(table, HOPS if client else HOPS[:1], chosen)
     ends = _Ends(
         table,
         mapped,
-        fields(table, mapped, tokens_of(table, mapped, settings)),
+        chosen,
         bucket_count(table.rows_estimate),
         bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
@@ -119,7 +128,7 @@ def compare_in(
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
         in_warehouse = pool.submit(_warehouse_sides, client, ends, settings) if client else None
         alike, readings = _readings(source, target, whole, ends)
-        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike, states)
         if flow.where:
             out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
             ends.left_out = int(source.scalar(out))
@@ -167,13 +176,20 @@ def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tu
 
 
 def _mysql_sides(
-    servers: Servers, readings: tuple[Reading, Reading], whole: Table, ends: _Ends, alike: bool
+    servers: Servers,
+    readings: tuple[Reading, Reading],
+    whole: Table,
+    ends: _Ends,
+    alike: bool,
+    states: Sequence[State],
 ) -> tuple[Side | str, Side | str]:
     source, target = readings
     there = carried_table(whole, ends.mapped.flow)
     if not has_tokens(source.fields):
         shared = servers.warehouse is not None
-        return walk_both((source, whole), (target, there), ends.keyed, servers.pause, _attempted, alike, shared)
+        read = (source, whole), (target, there)
+        noted = noted_of(servers.notes, read, states, ends.keyed, shared)
+        return walk_both(*read, ends.keyed, servers.pause, _attempted, alike, shared, noted)
     # No server may know the tokens: the source's rows are read here.
     here = _attempted(lambda: masked_side(source, ends.keyed))
     return here, _attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))

@@ -57,13 +57,17 @@ def _relation(
     settings: Settings,
 ) -> RelationVerdict:
     one, other = mapping.tables[table.path], mapping.tables[parent.path]
+    child, above = (".".join(path) for path in (table.path, parent.path))
+    hidden = {*key.columns} - one.column.keys() | {*key.parent_columns} - other.column.keys()
+    if hidden:
+        why = f"the source does not show {', '.join(sorted(hidden))}"
+        return RelationVerdict(key.name, child, above, None, None, None, "incomparable", why)
     carried = carried_key(key, one.flow, other.flow)
     statements = (
         _mysql_counts(one, other, key),
         _mysql_counts(one.on_target(), other.on_target(), carried),
     )
     google = _google_counts(warehouse.project, table, parent, key, mapping, settings)
-    child, above = (".".join(path) for path in (table.path, parent.path))
     try:
         counts = [
             _counted(server.rows(statement)[0].values())

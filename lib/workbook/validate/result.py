@@ -1,12 +1,13 @@
 """The verdict of a validation, down to the column, with what each finding means."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbook import faces
+from workbook.catalog import Table
 from workbook.validate import drilldown, heatmap, table_face
 from workbook.validate.alike import TableHops, by_table
 from workbook.validate.explain import TableDefect
@@ -53,6 +54,12 @@ class TableVerdict:
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
     listed: tuple[ListedRow, ...] = ()
+
+
+def unread(table: Table, hops: Sequence[str], why: str) -> list[TableVerdict]:
+    """The verdicts of a table that no server can be asked for."""
+    columns = {column.name: "incomparable" for column in table.columns}
+    return [TableVerdict(*table.path, hop, "incomparable", None, None, columns, why=why) for hop in hops]
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    resumed: str = ""  # what was taken up of a validation that did not end
     repairs: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
@@ -158,6 +166,7 @@ class Validation:
             "probability_of_false_same": f"{chance(len(self.tables))}, for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
             "notes": list(self.notes),
+            "resumed": self.resumed,
         }
 
     def asdict(self) -> dict[str, Any]:
@@ -230,7 +239,8 @@ class Validation:
 
     def summary(self) -> faces.Html:
         """The page to sign: verdict, coverage, segments, proof."""
-        return front(self, self.by_table, table_face.anchors(self.by_table))
+        page = front(self, self.by_table, table_face.anchors(self.by_table))
+        return faces.stack(page, faces.text(f"Resumed {self.resumed}.")) if self.resumed else page
 
     def since(self, previous: tuple[str, Mapping[str, Any]] | None) -> Since:
         """What changed since the result of an earlier run, given its name and its content (Phase.previous)."""

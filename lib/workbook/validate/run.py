@@ -17,18 +17,22 @@ from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.validate.alike import by_table
+from workbook.validate.blind import blind_spots, half_seen
 from workbook.validate.bounds import MOST_LISTED, Kept
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.count import take_statistics
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
+from workbook.validate.hops import HOPS
 from workbook.validate.listing import files_of
 from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.pace import Pace
 from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
-from workbook.validate.result import MOST_FINDINGS, Finding, TableVerdict, Validation
+from workbook.validate.replay_scratch import sweep_leftovers
+from workbook.validate.result import MOST_FINDINGS, Finding, TableVerdict, Validation, unread
+from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
 
@@ -40,16 +44,22 @@ def validate_copy(
     mapping: Mapping,
     settings: Settings,
     owned: Collection[str],
+    notes: Notes | None = None,
 ) -> Validation:
     """Compare every table in scope on every hop, every object, and every relation.
+
+    `notes` are what a validation that did not end has read; they are used where that is still sound, and forgotten.
 
     The snapshot's identity (executed GTID sets) is read before and after: where the source moved meanwhile, the notes
     of the coverage say so.
     """
     started = time.monotonic()
+    # What a validation that was killed has left at work would be a difference.
+    sweep_leftovers(target)
     before = _gtids(source), _gtids(target)
-    servers = Servers(source, target, warehouse, Pace(settings, source).wait)
-    tables: list[TableVerdict] = []
+    servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes)
+    hidden = half_seen(catalog, mapping)
+    tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]
     items = sorted(mapping.in_scope, key=lambda item: -catalog.table[item.path].data_bytes)
     rows = sum(max(catalog.table[item.path].rows_estimate, 1) for item in items)
     with (
@@ -57,7 +67,9 @@ def validate_copy(
         ThreadPoolExecutor(settings.validate_.workers) as pool,
     ):
         futures = {
-            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings) for item in items
+            item.path: pool.submit(compare_table, servers, catalog.table[item.path], item, settings)
+            for item in items
+            if item.path not in hidden
         }
         kept = Kept(listed=max(MOST_LISTED, settings.validate_.listed))
         # Taken out as they come, so that what is beyond the bounds is not held until the end.
@@ -67,12 +79,15 @@ def validate_copy(
     statistics = take_statistics(source, target, warehouse, catalog, mapping, settings, tables)
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
-    objects = compare_objects(source, target, catalog, mapping, owned, definitions)
+    objects = [
+        *compare_objects(source, target, catalog, mapping, owned, definitions),
+        *blind_spots(source, target, catalog, mapping),
+    ]
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
-    notes = [
+    remarks = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
         if old != new
@@ -83,6 +98,8 @@ def validate_copy(
     findings = (*mended, *found[MOST_FINDINGS:])
     segments = {item.path: item.segment for item in mapping.in_scope}
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
+    if notes is not None:
+        notes.ended(all(table.verdict != "incomparable" for table in tables))
     findings = (*findings, *blind)
     beside = files_of(by_table(tables, segments), {table.path: table for table in statistics}, findings)
     return Validation(
@@ -93,7 +110,8 @@ def validate_copy(
         snapshot={"source": before[0], "target": before[1], "encoding_version": ENCODING_VERSION},
         show_values=settings.validate_.show_values,
         seconds=time.monotonic() - started,
-        notes=tuple(notes),
+        notes=tuple(remarks),
+        resumed=notes.said() if notes else "",
         repairs=tuple(repair.asdict() for repair in repairs),
         files=beside
         | {
