@@ -377,7 +377,7 @@ def _different(
     odd = located.missing + located.extra + located.changed
     why = f"the digests differ; the rows could not be looked at: {failed}" if failed else ""
     if not failed and not search.all_counted:
-        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at"
+        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at; one that moved out of these counts as missing"
     return replace(
         base,
         verdict="different",

@@ -47,6 +47,9 @@ def anchor(item: "Finding") -> str:
 def _one(item: "Finding", titles: Mapping[str, str], plain: Plain, tables: Mapping[str, str]) -> faces.Html:
     where = f"{item.object}, column {item.column}" if item.column else item.object
     count = "" if item.rows is None else f"{item.rows:,} row{'s' if item.rows != 1 else ''}"
+    if item.total is not None and item.looked is not None and item.looked < item.total:
+        # Of very many rows some are looked at; their number alone would read as if it were all.
+        count = f"{item.rows or 0:,} of {item.looked:,} looked at"
     share = "" if item.share is None else f"{faces.bare(faces.bar(item.share))} of what was looked at"
     facts: list[tuple[str, object]] = [
         ("Evidence", item.evidence or item.explanation),

@@ -11,8 +11,8 @@ from workbook import faces
 from workbook.validate.alike import Alike, TableHops, differing_share
 from workbook.validate.hops import HOP_TITLES, SHORT_TITLES, WORST_STATES
 
-# Marks of tables on one page, lines of the heat map, and marks of columns in it; what is more is counted.
-MOST_MARKS, MOST_LINES, MOST_CELLS = 4_000, 60, 3_000
+# Marks of a segment, folded lines of the heat map, its open lines, and marks of columns in these; what is more is counted.
+MOST_MARKS, MOST_FOLDED, MOST_LINES, MOST_CELLS = 40, 4_000, 60, 3_000
 # The file that holds every table on every hop.
 TABLES = "validate/tables.csv"
 _SIGNS = {"different": "×", "incomparable": "?", "sampled": "…", "tolerated": "~", "proven": ""}
@@ -26,7 +26,7 @@ _SAID = {
 
 
 def marks(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]) -> faces.Html:
-    """A mark for each table; those that are not the same lead to the table's part of the page (`anchors`)."""
+    """A mark for each table of a segment, worst first, and how many more there are; those that are not the same lead to the table's part of the page (`anchors`)."""
     shown = []
     for table in tables[:MOST_MARKS]:
         about = faces.attribute(_about(table))
@@ -35,7 +35,9 @@ def marks(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]) -
         shown.append(
             f'<{tag} class="wb-sq {_class(table.state)}" title="{about}">{_SIGNS.get(_state(table.state), "")}</{tag[0]}>'
         )
-    more = f' <span class="wb-muted">and {len(tables) - MOST_MARKS:,} more</span>' if len(tables) > MOST_MARKS else ""
+    rest = Counter(table.verdict for table in tables[MOST_MARKS:])
+    said = ", ".join(f"{count:,} more {verdict}" for verdict, count in rest.items())
+    more = f'<div class="wb-muted">and {said}</div>' if rest else ""
     return faces.block(f'<span class="wb-marks">{"".join(shown)}</span>{more}')
 
 
@@ -54,8 +56,8 @@ def heat_map(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]
         lines.append(_line(table, anchors.get(table.path), f'<span class="wb-marks">{columns}</span>'))
     rest = tables[len(lines) :]
     folded = "".join(
-        _line(table, anchors.get(table.path), f'<span class="wb-muted">{_columns(table)}</span>')
-        for table in rest[:MOST_MARKS]
+        _line(table, anchors.get(table.path), f'<span class="wb-muted">{_columns(table)}</span>', marked=False)
+        for table in rest[:MOST_FOLDED]
     )
     counts = Counter(state for table in rest for state in table.states.values())
     states = ", ".join(f"{counts[state]:,} {_SAID[state]}" for state in WORST_STATES if counts[state])
@@ -67,8 +69,8 @@ def heat_map(tables: Sequence[TableHops], anchors: Mapping[tuple[str, str], str]
         else ""
     )
     left = (
-        f"{len(rest) - MOST_MARKS:,} more tables are in"
-        if len(rest) > MOST_MARKS
+        f"{len(rest) - MOST_FOLDED:,} more tables are in"
+        if len(rest) > MOST_FOLDED
         else "All tables, with every hop, are in"
     )
     return faces.block(
@@ -96,12 +98,14 @@ def cell(state: str, share: float | None, about: str, label: str = "") -> str:
     return f'<i class="wb-sq {_class(state)}"{fill} title="{faces.attribute(about)}">{sign}</i>'
 
 
-def _line(table: TableHops, anchor: str | None, columns: str) -> str:
+def _line(table: TableHops, anchor: str | None, columns: str, marked: bool = True) -> str:
     name = faces.escape(table.name, limit=150)
     link = f'<a href="#{anchor}">{name}</a>' if anchor else str(name)
     hops = "".join(
         f'<i class="wb-sq {_class(found.verdict)}" title="{HOP_TITLES[hop]}: {found.verdict}">{SHORT_TITLES[hop]}</i>'
         for hop, found in table.hops.items()
+        # Folded lines are many: of those that are the same the words say it all.
+        if marked or table.verdict != "same"
     )
     about = faces.attribute(f"{table.name}: {table.verdict}; columns: {_columns(table)}")
     return (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbook.validate.result import Finding
 
 # Tables and characters of all drill-downs together, and columns of one; what is more is in files beside the result.
-MOST_TABLES, MOST_CHARACTERS, MOST_COLUMNS = 200, 1_500_000, 100
+MOST_TABLES, MOST_CHARACTERS, MOST_COLUMNS = 80, 1_500_000, 100
 COLUMNS = "validate/columns.csv"
 ROWS = "validate/rows.csv"
 
