@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,3 +186,19 @@ def source_server(scratch: Scratch) -> Any:
             return lifecycle.root_connection(scratch.state, "source")
 
     return Root()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no chromium on PATH: the pages were not opened")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed: the pages were not opened")
+    from playwright.sync_api import sync_playwright
+
+    flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=flags.split())
+        yield opened
+        opened.close()

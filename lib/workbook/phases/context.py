@@ -22,6 +22,7 @@ from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
 from workbook.phases.order import IN_ORDER, PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.site.signatures import digest
 from workbook.validate.delta import Earlier
 from workbook.validate.replay_scratch import sweep_leftovers
 from workbook.validate.resume import Notes
@@ -131,6 +132,21 @@ class Phase:
         result: dict[str, Any] = json.loads(Path(done.result).read_text(encoding="utf-8"))
         return result
 
+    def previous(self) -> tuple[str, dict[str, Any]] | None:
+        """The name and the result of this phase in the latest earlier run of this environment that left one; None for the first."""
+        pattern = f"*-{self.settings.environment}-????/{self.kind.name}.json"
+        for path in sorted(self.run_dir.parent.glob(pattern), reverse=True):
+            if path.parent.name >= self.run_dir.name:
+                continue
+            try:
+                record = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
+                # The name of one environment may end as another's does.
+                if record["environment"] == self.settings.environment:
+                    return path.parent.name, json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError):
+                continue
+        return None
+
     def earlier_proof(self) -> Earlier:
         """The last good verdict of this environment and where a delta goes on from it; or why there is none.
 
@@ -167,6 +183,7 @@ class Phase:
         part = path.with_suffix(".json.part")
         part.write_text(json.dumps(content, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
         part.rename(path)
+        self.ledger.note(result_note(self.kind.name, self.run_dir.name), digest(path))
         for name, text in getattr(result, "files", {}).items():
             (self.run_dir / name).parent.mkdir(exist_ok=True)
             (self.run_dir / name).write_text(text, encoding="utf-8")
@@ -213,6 +230,11 @@ class Phase:
                 ("Warehouse", f"{warehouse.project}.{warehouse.dataset} ({place})"),
             )
         )
+
+
+def result_note(phase: str, run_id: str) -> str:
+    """The name under which the ledger keeps the hash of a result as it was written."""
+    return f"result of {phase} in {run_id}"
 
 
 def open_phase(name: str, values: Keys[str, Any]) -> Phase:

@@ -18,18 +18,20 @@ from workbook.params import Settings
 from workbook.servers import Server, Session
 from workbook.validate.again import BothEnds, look_again, without_wrong
 from workbook.validate.behind import Behind, Late, not_yet
-from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, on_target
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Kind, fields, on_target
 from workbook.validate.ends import TableEnds, attempted, clean_columns, google_columns, warehouse_sides
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
 from workbook.validate.fence import Fence
+from workbook.validate.hops import HOPS
 from workbook.validate.keyed import read_keyed
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
-from workbook.validate.result import HOPS, TableVerdict, unread
+from workbook.validate.result import TableVerdict, unread
 from workbook.validate.resume import Notes, State, noted_of, open_snapshot
-from workbook.validate.rows import Located, keys_of, readable
+from workbook.validate.rows import Located, keys_of, listed, readable
 from workbook.validate.sums import Reading, Side, bucket_count
+from workbook.validate.tolerances import Ends, cleaned, not_needed, ruled, said, tolerated
 from workbook.validate.walk import walk_alone, walk_both
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ def compare_in(
         sides["warehouse"], expected, clean = in_warehouse.result()
         for hop in HOPS:
             twin = next((one for one in found if one.hop == "target-warehouse"), None)
-            if hop == "source-warehouse" and twin and found[0].verdict == "same" and flow == DIRECT:
+            if hop == "source-warehouse" and twin and found[0].equal and flow == DIRECT:
                 # Source and target are alike to the byte: what the target's hop shows is true of the source's.
                 found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
                 continue
@@ -230,11 +232,14 @@ def _hop(
             classes=tuple(TableDefect(45, name, "type", 0, 0, 0, what, ()) for name, what in retyped.items()),
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
-    masked = dict(ends.mapped.flow.masks) if before == "source" else {}
-    states = {item.name: "tolerated" if item.name in masked else _settled(item, hop, one) for item in ends.fields}
+    let = ruled(ends.mapped, one.losses if hop != HOPS[0] else {}, before == "source")
+    base = replace(base, let_through=let)
+    by_rule = {item.column for item in let}
+    states = {item.name: "tolerated" if item.name in by_rule else "proven" for item in ends.fields}
     if one.total[kind] == other.total[kind]:
-        why = "; ".join(filter(None, (_tolerance(hop, one), _on_the_way(ends) if before == "source" else "")))
-        return replace(base, verdict="same", columns=states, similarity=1.0, why=why)
+        why = "; ".join((*said(let), *(_on_the_way(ends) if before == "source" else ())))
+        let += not_needed(ends.mapped, one.rows)
+        return replace(base, verdict="same", columns=states, similarity=1.0, why=why, let_through=let)
 
     def end(name: str, side: Side) -> End:
         if name == "warehouse":
@@ -246,14 +251,14 @@ def _hop(
             return MaskedEnd(reading, kind)
         return MysqlEnd(reading, kind, chunks)
 
-    search = Search(names, ends.table.key, settings.validate_.samples)
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
     why = attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
     again = None
     if hop == HOPS[0] and fence is not None and not why and not fence.still:
         both = BothEnds.of(readings, ends.table, ends.mapped.flow, (one, other), kind)
         search, again = look_again(fence, both, search)
         if not again.wrong:
-            return without_wrong(base, states, again, (_tolerance(hop, one), _on_the_way(ends)))
+            return without_wrong(base, states, again, (*said(let), *_on_the_way(ends)))
     if hop == HOPS[0]:
         ends.wrong = search.odd
     located, late = search.located(), Late()
@@ -284,15 +289,28 @@ def _hop(
         for place, item in enumerate(ends.fields)
         if "SHA2(" in (item.rule.exact if kind == "exact" else item.rule.shared)
     )
-    judged = _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
-    return _readable(judged, ends) if hop == HOPS[0] else judged
+    readers = asked(before), asked(after)
+    judged = _explained(judged, ends, names, located, hashed, *readers, settings)
+    of = Ends(*readers, hashed)
+    passed = attempted(
+        lambda: tolerated(judged, ends.table, ends.mapped, located, of, search.all_read, settings.validate_.samples)
+    )
+    if isinstance(passed, str):
+        passed = replace(judged, why="; ".join(filter(None, (judged.why, f"nothing could be tolerated: {passed}"))))
+    return _readable(passed, ends) if hop == HOPS[0] else passed
 
 
 def _readable(judged: TableVerdict, ends: TableEnds) -> TableVerdict:
     """The verdict with the rows that it shows as MySQL writes them."""
     rules = {item.name: item.rule.name for item in ends.fields}
     classes = (replace(item, samples=tuple(readable(row, rules) for row in item.samples)) for item in judged.classes)
-    return replace(judged, samples=tuple(readable(row, rules) for row in judged.samples), classes=tuple(classes))
+    let = (replace(item, samples=tuple(readable(row, rules) for row in item.samples)) for item in judged.let_through)
+    return replace(
+        judged,
+        samples=tuple(readable(row, rules) for row in judged.samples),
+        classes=tuple(classes),
+        let_through=tuple(let),
+    )
 
 
 def _explained(
@@ -363,7 +381,7 @@ def _different(
     odd = located.missing + located.extra + located.changed
     why = f"the digests differ; the rows could not be looked at: {failed}" if failed else ""
     if not failed and not search.all_counted:
-        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at"
+        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at; one that moved out of these counts as missing"
     return replace(
         base,
         verdict="different",
@@ -372,34 +390,19 @@ def _different(
         extra=located.extra,
         changed=located.changed,
         samples=located.rows,
+        listed=listed(search.names, search.key, located.differences),
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
         why=why,
+        counted=search.all_counted and not failed,
     )
 
 
-def _settled(item: Field, hop: str, side: Side) -> str:
-    """The state of a column that was compared: tolerated where its rule changed values that are there."""
-    if hop != "source-target" and side.losses.get(item.name):
-        return "tolerated"
-    return "proven"
-
-
-def _tolerance(hop: str, side: Side) -> str:
-    lost = {name: count for name, count in side.losses.items() if count} if hop != "source-target" else {}
-    return "; ".join(
-        f"{name}: {count:,} values the warehouse's type cannot hold became NULL, by rule"
-        for name, count in lost.items()
-    )
-
-
-def _on_the_way(ends: TableEnds) -> str:
+def _on_the_way(ends: TableEnds) -> list[str]:
     """What the mapping left out or masked between the source and the others, which is no difference."""
     flow = ends.mapped.flow
     words = [f"{ends.left_out:,} rows left out by the filter"] if ends.left_out is not None else []
     words += [f"left out by the mapping: {', '.join(flow.excluded)}"] if flow.excluded else []
-    if flow.masks:
-        words.append(f"compared as masked: {', '.join(name for name, _ in flow.masks)}")
-    return "; ".join(words)
+    return words
 
 
 def _clean_verdict(
@@ -422,9 +425,12 @@ def _clean_verdict(
     if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
-        return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
+        let = cleaned(ends.mapped.columns)
+        why = "; ".join(filter(None, (raw.why, *said(let), set_aside)))
+        return replace(raw, columns=states, why=why, let_through=(*raw.let_through, *let))
     columns = google_columns(ends) if ends.plain else clean_columns(ends)
-    search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
+    names = [column.name for column in ends.mapped.columns]
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
     of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
     failed = attempted(lambda: _search(search, of, (one, other), ends, False))
     located = search.located()
@@ -440,8 +446,3 @@ def _clean_verdict(
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )
-
-
-def _cleaned(ends: TableEnds) -> str:
-    ruled = [column.name for column in ends.mapped.columns if column.clean]
-    return f"cleaned by rule, and proven to be what the rules give: {', '.join(ruled)}" if ruled else ""

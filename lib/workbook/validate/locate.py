@@ -32,6 +32,9 @@ MOST_PAIRS = 1_000_000
 MOST_ROWS = 10_000
 _PAIRS_A_QUERY = 100_000
 _KEYS_A_QUERY = 500
+_BUCKETS_A_PAGE = 200
+# More pairs than this are set side by side in parts, by the first bits of their keys.
+_AT_ONCE, _PART_BITS = 200_000, 4
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ class GoogleEnd:
         found = self.client.query(
             f"SELECT {bucket} AS bucket, STRING_AGG(CONCAT(SUBSTR(k, 1, 16), SUBSTR(h, 1, 16)), '') AS pairs FROM"
             f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {self.source}){test} GROUP BY bucket"
-        ).result()
-        return unpacked(b"".join(bytes.fromhex(row["pairs"]) for row in found))
+        ).result(page_size=_BUCKETS_A_PAGE)
+        # Page by page, because the answer is several times as large as the pairs.
+        return np.concatenate([unpacked(b""), *(unpacked(bytes.fromhex(row["pairs"])) for row in found)])
 
     def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
         """The encoded columns of the rows with these keys."""
@@ -156,6 +160,7 @@ class Search:
     names: Sequence[str]
     key: Sequence[str]
     samples: int
+    most_rows: int = MOST_ROWS
     at_once: bool = True  # whether both ends may be read at the same time: not on one connection
     missing: int = 0
     extra: int = 0
@@ -183,7 +188,7 @@ class Search:
         self.changed += counts[2]
         self._odd += [missing, extra, changed]
         # Some of every region, so that one kind of difference does not hide another.
-        left = max(MOST_ROWS - self._read, self.samples)
+        left = max(self.most_rows - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
             part = slice(first, min(first + _KEYS_A_QUERY, left))
             keys = np.unique(np.concatenate([changed[part], missing[part], extra[part]]))
@@ -266,6 +271,19 @@ class Search:
 
 def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
     """The keys of rows that are missing, extra and changed, each once, and how many rows those are: as multisets."""
+    if len(before) + len(after) <= _AT_ONCE:
+        return _odd_keys(before, after)
+    shift = np.uint64(64 - _PART_BITS)
+    found = [
+        _odd_keys(before[before[:, 0] >> shift == part], after[after[:, 0] >> shift == part])
+        for part in range(1 << _PART_BITS)
+    ]
+    missing, extra, changed = (np.concatenate([part[place] for part in found]) for place in range(3))
+    counts = [part[3] for part in found]
+    return missing, extra, changed, (sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts))
+
+
+def _odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
     both = np.concatenate([before, after])
     signs = np.repeat(np.array([1, -1]), [len(before), len(after)])
     order = np.lexsort((both[:, 1], both[:, 0]))
@@ -286,10 +304,11 @@ def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, 
 def looked_at(chosen: Iterable[int], one: dict[int, Digest], other: dict[int, Digest]) -> tuple[int, ...]:
     """The differing buckets that are looked at: whole ones, the same on both ends, until they hold many rows."""
     looked: list[int] = []
-    rows = 0
+    rows = [0, 0]
     for bucket in chosen:
-        rows += max(digests[bucket].rows for digests in (one, other) if bucket in digests)
-        if looked and rows > MOST_PAIRS:
+        for end, digests in enumerate((one, other)):
+            rows[end] += digests[bucket].rows if bucket in digests else 0
+        if looked and max(rows) > MOST_PAIRS:
             break
         looked.append(bucket)
     return tuple(looked)
