@@ -233,10 +233,7 @@ class Validate(_Section):
         description="call triggers, routines, events and views on a scratch copy on the target, and compare what they do",
     )
     fence_s: float = Field(
-        30.0,
-        ge=0,
-        le=3600,
-        description="seconds that the target is waited for to apply what the source had executed, before rows count as unsettled",
+        30.0, ge=0, le=3600, description="seconds that the target is waited for to apply what the source had executed"
     )
     replay_seconds: float = Field(5.0, gt=0, le=600, description="seconds that one call of a replay may take")
 
