@@ -244,7 +244,7 @@ def test_the_statistics_of_a_copy_are_exact_and_alike_and_a_changed_value_stands
         if column.bounds:
             values = 120 - column.sides["source"].nulls - (column.sides["source"].unreal or 0)
             assert sum(column.sides["source"].bins) == values, column.name
-    assert f"All {counted.figures:,} figures of 1 tables are the source's" in found.statistics_table()
+    assert f"All {counted.figures:,} figures of 1 tables are the source" in found.statistics_table()
     scratch.execute_target_root("UPDATE figures SET amount = 99, what = '' WHERE id = 0 - 3930000000000", database)
     found = migration.validate()
     (counted,) = found.statistics
