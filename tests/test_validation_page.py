@@ -251,7 +251,7 @@ def test_the_statistics_of_a_copy_are_exact_and_alike_and_a_changed_value_stands
     unlike = {column.name: column.unlike("target") for column in counted.columns if column.unlike("target")}
     assert set(unlike) == {"amount", "what"}
     assert {"total", "high"} <= set(unlike["amount"])
-    assert "figures are not the source's" in found.statistics_table()
+    assert "figures are not the source" in found.statistics_table()
     assert 'class="wb-short wb-unlike"' in found.tables_in_detail()
 
 
