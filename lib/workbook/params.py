@@ -207,6 +207,21 @@ class Validate(_Section):
 
     workers: int = Field(2, ge=1, le=32, description="tables compared at once")
     samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
+    listed: int = Field(
+        10_000,
+        ge=1000,
+        le=1_000_000,
+        description="differing rows of a table that are read with their values and listed by key in validate/rows.csv; all are counted",
+    )
+    statistics: Literal["none", "needed", "all"] = Field(
+        "needed",
+        description="figures of every column side by side; needed: those of BigQuery only where its hash does not prove that it holds what Cloud SQL holds",
+    )
+    statistics_rows: int = Field(
+        200_000,
+        ge=0,
+        description="tables of at most so many rows get distinct values and histograms in their statistics",
+    )
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
     replay: bool = Field(
         True,

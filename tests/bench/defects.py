@@ -84,6 +84,9 @@ class _Ground:
             self._run(role, None, f"CREATE DATABASE {_DATABASE}")
             for name, columns in TABLES.items():
                 self._run(role, _DATABASE, *fill(name, columns))
+                # For a tool that cannot take the whole table.
+                views = (f"CREATE VIEW {name}_c{n} AS SELECT id, c{n} FROM {name}" for n in range(len(columns)))
+                self._run(role, _DATABASE, *views)
             for item in planted_rows.ROWS:
                 self._run(
                     role, _DATABASE, f"CREATE TABLE {item.table} {item.create}", item.fill.replace("{t}", item.table)
@@ -109,6 +112,8 @@ class _Ground:
             except (RuntimeError, OSError) as error:
                 missing |= dict.fromkeys(tools, str(error))
                 continue
+            if environment == "dvt":
+                self._connect(command)
             for tool, look in tools.items():
                 say(f"{tool} looks")
                 answers[tool] = look(command)
@@ -184,14 +189,13 @@ class _Ground:
     def _dvt_row(self, command: Path, items: Sequence[Planting]) -> dict[Planting, str]:
         if not items[0].key:
             return dict.fromkeys(items, "it needs a key")
-        words = ["row", "--primary-keys", ",".join(items[0].key), "--hash"]
-        rows = self._validated(command, items[0].table, [*words, "*"])
+        words = ["row", "--primary-keys", ",".join(items[0].key), "--hash", "*"]
+        rows = self._validated(command, items[0].table, words)
         if isinstance(rows, str) and len(items) > 1:
             # One column that it stumbles over must not hide what it sees in the others.
             return {
-                item: why
+                item: self._dvt_row_of(self._validated(command, f"{item.table}_{item.column}", words), [item])[0]
                 for item in items
-                for why in self._dvt_row_of(self._validated(command, item.table, [*words, str(item.column)]), [item])
             }
         return dict(zip(items, self._dvt_row_of(rows, items), strict=True))
 
@@ -204,28 +208,34 @@ class _Ground:
 
     def _dvt_other(self, command: Path, items: Sequence[Planting], way: str) -> dict[Planting, str]:
         words = ["column", "--count", "*", "--min", "*", "--max", "*", "--sum", "*", "-wis", "-wit"]
-        rows = self._validated(command, items[0].table, words if way == "column" else ["schema"])
+        words = words if way == "column" else ["schema"]
+        rows = self._validated(command, items[0].table, words)
+        if isinstance(rows, str) and len(items) > 1:
+            alone = {item: self._validated(command, f"{item.table}_{item.column}", words) for item in items}
+            return {item: self._dvt_other_of(alone[item], [item])[0] for item in items}
+        return dict(zip(items, self._dvt_other_of(rows, items), strict=True))
+
+    @staticmethod
+    def _dvt_other_of(rows: list[dict[str, Any]] | str, items: Sequence[Planting]) -> list[str]:
         if isinstance(rows, str):
-            return dict.fromkeys(items, rows)
+            return [rows for _ in items]
         # By column it can say that something differs, but not where: that counts as found.
         columns = {str(row["source_column_name"] or "") for row in rows}
-        seen = {item: item.column in columns if item.column else bool(rows) for item in items}
-        return {item: "" if seen[item] else "it says nothing differs" for item in items}
+        seen = [item.column in columns if item.column else bool(rows) for item in items]
+        return ["" if found else "it says nothing differs" for found in seen]
 
     def _validated(self, command: Path, table: str, words: Sequence[str]) -> list[dict[str, Any]] | str:
         """The rows of its answer that failed, or why it has none."""
-        home = self._folder / "dvt"
-        environment = {**os.environ, "PSO_DV_CONN_HOME": str(home), "PSO_DV_CONFIG_HOME": str(home)}
-        if not home.exists():
-            self._connect(command, home, environment)
         path = f"{_DATABASE}.{table}={_DATABASE}.{table}"
         rest = ["-sc", "source", "-tc", "target", "-tbls", path, "--filter-status", "fail", "--format", "json"]
-        answer = _answer([str(command), "validate", *words, *rest], environment)
+        answer = _answer([str(command), "validate", *words, *rest], self._environment)
         line = next((line for line in answer.stdout.splitlines() if line.startswith("{")), None)
         return list(json.loads(line).values()) if line else _last(answer.stderr) or "it gave no answer"
 
-    def _connect(self, command: Path, home: Path, environment: dict[str, str]) -> None:
+    def _connect(self, command: Path) -> None:
+        home = self._folder / "dvt"
         home.mkdir()
+        self._environment = {**os.environ, "PSO_DV_CONN_HOME": str(home), "PSO_DV_CONFIG_HOME": str(home)}
         for role in ("source", "target"):
             # It sets its sessions to the zone UTC by name.
             self._run(
@@ -238,7 +248,7 @@ class _Ground:
             server = self._state["servers"][role]
             words = ["connections", "add", "--connection-name", role, "MySQL", "--host", "127.0.0.1"]
             words += ["--port", str(server["port"]), "--user", "root", "--password", server["root_password"]]
-            _answer([str(command), *words, "--database", _DATABASE], environment)
+            _answer([str(command), *words, "--database", _DATABASE], self._environment)
 
     def _url(self, role: str) -> str:
         server = self._state["servers"][role]

@@ -131,6 +131,21 @@ class Phase:
         result: dict[str, Any] = json.loads(Path(done.result).read_text(encoding="utf-8"))
         return result
 
+    def previous(self) -> tuple[str, dict[str, Any]] | None:
+        """The name and the result of this phase in the latest earlier run of this environment that left one; None for the first."""
+        pattern = f"*-{self.settings.environment}-????/{self.kind.name}.json"
+        for path in sorted(self.run_dir.parent.glob(pattern), reverse=True):
+            if path.parent.name >= self.run_dir.name:
+                continue
+            try:
+                record = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
+                # The name of one environment may end as another's does.
+                if record["environment"] == self.settings.environment:
+                    return path.parent.name, json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError):
+                continue
+        return None
+
     def finish(self, result: Any) -> Any:
         """Save the result as `<phase>.json` (and the `files` it has beside it), note the state that a rollback to this phase must meet, then judge.
 

@@ -19,11 +19,12 @@ from workbook.servers import Server, Session
 from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
+from workbook.validate.hops import HOPS
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
-from workbook.validate.result import HOPS, TableVerdict, unread
+from workbook.validate.result import TableVerdict, unread
 from workbook.validate.resume import Notes, State, noted_of, open_snapshot
-from workbook.validate.rows import Located, keys_of, readable
+from workbook.validate.rows import Located, keys_of, listed, readable
 from workbook.validate.sums import Reading, Side, bucket_count, google_sides
 from workbook.validate.tolerances import Ends, cleaned, not_needed, ruled, said, tolerated
 from workbook.validate.walk import walk_alone, walk_both
@@ -312,7 +313,7 @@ def _hop(
             return MaskedEnd(reading, kind)
         return MysqlEnd(reading, kind, chunks)
 
-    search = Search(names, ends.table.key, settings.validate_.samples)
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
     why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
     located = search.located()
     judged = _different(base, states, search, located, why)
@@ -436,6 +437,7 @@ def _different(
         extra=located.extra,
         changed=located.changed,
         samples=located.rows,
+        listed=listed(search.names, search.key, located.differences),
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
         why=why,
         counted=search.all_counted and not failed,
@@ -469,7 +471,8 @@ def _clean_verdict(
         why = "; ".join(filter(None, (raw.why, *said(let), set_aside)))
         return replace(raw, columns=states, why=why, let_through=(*raw.let_through, *let))
     columns = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
+    names = [column.name for column in ends.mapped.columns]
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
     of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
     failed = _attempted(lambda: _search(search, of, (one, other), ends, False))
     located = search.located()

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from workbook.validate.defects import UNKNOWN, defect_of, object_defect
 from workbook.validate.explain import TableDefect
+from workbook.validate.hops import HOPS
 from workbook.validate.relations_face import RelationVerdict
 from workbook.validate.replay_verdict import InteractionVerdict
-from workbook.validate.result import HOPS, Finding, ObjectVerdict, TableVerdict
+from workbook.validate.result import Finding, ObjectVerdict, TableVerdict
 
 
 def findings_of(

@@ -156,6 +156,7 @@ class Search:
     names: Sequence[str]
     key: Sequence[str]
     samples: int
+    most_rows: int = MOST_ROWS
     at_once: bool = True  # whether both ends may be read at the same time: not on one connection
     missing: int = 0
     extra: int = 0
@@ -178,7 +179,7 @@ class Search:
         self.extra += counts[1]
         self.changed += counts[2]
         # Some of every region, so that one kind of difference does not hide another.
-        left = max(MOST_ROWS - self._read, self.samples)
+        left = max(self.most_rows - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
             part = slice(first, min(first + _KEYS_A_QUERY, left))
             keys = np.unique(np.concatenate([changed[part], missing[part], extra[part]]))

@@ -17,18 +17,23 @@ from workbook.names import bigquery_path
 from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.servers import Server
+from workbook.validate.alike import by_table
 from workbook.validate.blind import blind_spots, half_seen
+from workbook.validate.bounds import MOST_LISTED, Kept
 from workbook.validate.content import Servers, compare_table
+from workbook.validate.count import take_statistics
 from workbook.validate.criteria import Criteria, Facts, accept, judge
 from workbook.validate.encoding import fields, on_target
 from workbook.validate.findings import findings_of
+from workbook.validate.hops import HOPS
+from workbook.validate.listing import files_of
 from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.pace import Pace
 from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
 from workbook.validate.replay import compare_interactions
 from workbook.validate.replay_scratch import sweep_leftovers
-from workbook.validate.result import HOPS, Finding, TableVerdict, Validation, unread
+from workbook.validate.result import MOST_FINDINGS, Finding, TableVerdict, Validation, unread
 from workbook.validate.resume import Notes
 from workbook.validate.selftest import SelfTest, Subject, self_test
 
@@ -68,9 +73,12 @@ def validate_copy(
             for item in items
             if item.path not in hidden
         }
-        for path, future in futures.items():
-            tables += future.result()
+        kept = Kept(listed=max(MOST_LISTED, settings.validate_.listed))
+        # Taken out as they come, so that what is beyond the bounds is not held until the end.
+        for path in list(futures):
+            tables += kept.held(futures.pop(path).result())
             progress.advance(max(catalog.table[path].rows_estimate, 1), path[1])
+    statistics = take_statistics(source, target, warehouse, catalog, mapping, settings, tables)
     selftest = self_test(target, warehouse, _subjects(tables, catalog, mapping, warehouse.project, settings))
     definitions = cache(lambda: read_definitions(source, target, catalog, mapping))
     objects = [
@@ -89,15 +97,20 @@ def validate_copy(
     (objects, relations, interactions), accepted = accept(mapping, (objects, relations, interactions))
     facts = Facts(tables, objects, relations, interactions, selftest, time.monotonic() - started)
     found = findings_of(tables, objects, relations, interactions)
-    repairs, findings = plan_repairs(tables, objects, found, catalog, mapping)
+    # Repairs name findings that the result holds.
+    repairs, mended = plan_repairs(tables, objects, found[:MOST_FINDINGS], catalog, mapping)
+    findings = (*mended, *found[MOST_FINDINGS:])
+    segments = {item.path: item.segment for item in mapping.in_scope}
     blind = (replace(item, id=number) for number, item in enumerate(_blind(selftest), len(found) + 1))
     if notes is not None:
         notes.ended(all(table.verdict != "incomparable" for table in tables))
+    findings = (*findings, *blind)
+    beside = files_of(by_table(tables, segments), {table.path: table for table in statistics}, findings)
     return Validation(
         tables=tuple(tables),
         objects=tuple(objects),
         relations=tuple(relations),
-        findings=(*findings, *blind),
+        findings=findings,
         snapshot={
             "source": before[0],
             "target": before[1],
@@ -110,13 +123,16 @@ def validate_copy(
         notes=tuple(remarks),
         resumed=notes.said() if notes else "",
         repairs=tuple(repair.asdict() for repair in repairs),
-        files={
+        files=beside
+        | {
             repair.file: file_text(repair, catalog.table.get(repair.path), mapping.tables.get(repair.path))
             for repair in repairs
         },
         selftest=selftest,
         interactions=tuple(interactions),
         criteria=Criteria(judge(facts, mapping, catalog), accepted),
+        segments=segments,
+        statistics=statistics,
     )
 
 
