@@ -298,10 +298,9 @@ def test_rows_are_let_through_within_their_bounds_and_none_beyond(agreed: Agreed
 def test_more_differing_rows_than_can_be_read_let_nothing_through(
     agreed: Agreed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbook.validate.locate.MOST_ROWS", 1)
     monkeypatch.setattr("workbook.validate.locate._KEYS_A_QUERY", 1)
     settings = agreed.migration.settings
-    few = settings.model_copy(update={"validate_": settings.validate_.model_copy(update={"samples": 1})})
+    few = settings.model_copy(update={"validate_": settings.validate_.model_copy(update={"samples": 1, "listed": 1})})
     table = compared(replace(agreed.mapped(JSON_ALONE), settings=few))["source-target"]
     assert (table.verdict, table.columns["doc"]) == ("different", "different")
     assert [(item.rows, item.exceeded) for item in let(table).values()] == [(None, True)]
