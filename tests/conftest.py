@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,25 @@ class Scratch:
             cursor.execute(sql, values)
             return list(cursor.fetchall())
 
+    @contextmanager
+    def source_root_connection(self, database: str) -> Iterator[Any]:
+        """A cursor of a session of the source's root, for statements that belong together."""
+        with (
+            lifecycle.root_connection(self.state, "source", database=database) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"SET SESSION sql_mode = '{servers.SESSION_SQL_MODE}'")
+            yield cursor
+
+    @contextmanager
+    def target_root_connection(self, database: str) -> Iterator[Any]:
+        """The same on the target."""
+        with (
+            lifecycle.root_connection(self.state, "target", database=database) as connection,
+            connection.cursor() as cursor,
+        ):
+            yield cursor
+
     def script(self, text: str, database: str | None = None) -> None:
         """Run a script on the source as root, statements separated by lines that hold `;;` alone or by `;` at line ends."""
         connection: pymysql.Connection[Any] = lifecycle.root_connection(self.state, "source", database=database)
@@ -164,3 +186,19 @@ def source_server(scratch: Scratch) -> Any:
             return lifecycle.root_connection(scratch.state, "source")
 
     return Root()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no chromium on PATH: the pages were not opened")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed: the pages were not opened")
+    from playwright.sync_api import sync_playwright
+
+    flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=flags.split())
+        yield opened
+        opened.close()

@@ -1,6 +1,6 @@
 """A whole migration of a scratch database, phase by phase through the rooms, for the tests that need a finished copy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conftest import Scratch
 from workbook.accounts import plan_accounts
@@ -11,6 +11,7 @@ from workbook.mapping import Mapping, generate
 from workbook.params import Settings
 from workbook.plan import apply
 from workbook.schema import plan_schema
+from workbook.validate.delta import Earlier
 from workbook.validate.result import Validation
 from workbook.validate.run import validate_copy
 from workbook.warehouse import load_warehouse
@@ -45,6 +46,7 @@ class Migration:
     catalog: Catalog
     mapping: Mapping
     notes: Notes = field(default_factory=Notes)
+    loaded: str = ""  # the state of the target that the warehouse was loaded from
 
     @classmethod
     def of(cls, scratch: Scratch, databases: list[str], **keys: object) -> "Migration":
@@ -79,9 +81,9 @@ class Migration:
         there = read_catalog(
             scratch.target, [self.mapping.target_database(name) for name in self.settings.source.databases]
         )
-        load_warehouse(
+        self.loaded = load_warehouse(
             scratch.target, scratch.warehouse, there, self.mapping, self.settings, self.notes, self.notes.objects
-        )
+        ).gtid_executed
 
     def whole(self) -> "Migration":
         self.schema()
@@ -90,7 +92,7 @@ class Migration:
         self.warehouse()
         return self
 
-    def validate(self) -> Validation:
+    def validate(self, earlier: Earlier = Earlier()) -> Validation:  # noqa: B008
         scratch = self.scratch
         return validate_copy(
             scratch.source,
@@ -100,4 +102,5 @@ class Migration:
             self.mapping,
             self.settings,
             self.notes.objects,
+            earlier=replace(earlier, loaded=self.loaded),
         )

@@ -1,6 +1,7 @@
 """Defects as they are planted: by number and variant a column's type with values before and after, for MySQL and BigQuery."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workbook.names import mysql_string
@@ -412,6 +413,31 @@ def mysql_value(planted: Planted, value: Value) -> str:
     if planted.type.startswith(("BIT", "TINYINT", "INT", "BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "YEAR")):
         return f"'{value.zfill(4)}'" if planted.type == "YEAR" else value
     return mysql_string(value)
+
+
+def fill(name: str, columns: tuple[Planted, ...]) -> Iterator[str]:
+    """The statements that make a table of columns, and fill it with the values before."""
+    defined = ", ".join(f"c{number} {column.type}" for number, column in enumerate(columns))
+    yield f"CREATE TABLE `{name}` (id INT PRIMARY KEY, {defined})"
+    lines = []
+    for row in range(1, ROWS + 1):
+        values = []
+        for number, column in enumerate(columns):
+            here = places(number, column)
+            before = column.values[here.index(row)][0] if row in here else column.values[0][0]
+            values.append(mysql_value(column, before))
+        lines.append(f"({row}, {', '.join(values)})")
+    yield f"INSERT INTO `{name}` VALUES {', '.join(lines)}"
+
+
+def damage(name: str, columns: tuple[Planted, ...]) -> Iterator[str]:
+    """The statements that put the values after in their places, in MySQL."""
+    for number, column in enumerate(columns):
+        if "t" in column.hops:
+            for row, (_, after) in zip(places(number, column), column.values, strict=True):
+                # MySQL leaves a value as it is where the new one counts as equal: 1.0 and 1 in a document do.
+                yield f"UPDATE `{name}` SET c{number} = NULL WHERE id = {row}"
+                yield f"UPDATE `{name}` SET c{number} = {mysql_value(column, after)} WHERE id = {row}"
 
 
 def google_value(planted: Planted, value: Value, mysql_hex: str = "") -> str:

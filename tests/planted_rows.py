@@ -1,5 +1,6 @@
 """Defects of rows and objects as they are planted: tables with the statements that damage them on each hop."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -21,6 +22,13 @@ class PlantedRows:
     keys: frozenset[str]
     column: str | None = None
     warehouse_keys: frozenset[str] | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of its primary key; none where it has none."""
+        several = re.search(r"PRIMARY KEY \(([^)]*)\)", self.create)
+        alone = re.search(r"[(,] *(\w+) [^,]*PRIMARY KEY", self.create)
+        return tuple(several[1].split(", ")) if several else (alone[1],) if alone else ()
 
 
 def _keys(*items: object) -> frozenset[str]:

@@ -297,7 +297,7 @@ def test_a_server_that_the_connector_cannot_reach_is_told_without_the_password(m
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     address = Address("target", "", 3306, "admin", PLANTED, True, "p:europe-west4:target")
     with pytest.raises(WireError, match="p:europe-west4:target: DefaultCredentialsError") as caught:
-        writer(address, drivers()[0])
+        writer(address)
     assert caught.value.lost
     assert PLANTED not in str(caught.value)
 

@@ -14,7 +14,7 @@ from workbook.bulk.wire import Driver, drivers, reader, writer
 from workbook.catalog import Table, read_catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_path, quote_mysql
-from workbook.servers import SESSION_SQL_MODE
+from workbook.servers import SESSION_SQL_MODE, Server
 
 
 def table_on_both(scratch: Scratch, database: str, name: str) -> Table:
@@ -30,7 +30,7 @@ def table_on_both(scratch: Scratch, database: str, name: str) -> Table:
 def copied(scratch: Scratch, table: Table, rows: int, driver: Driver | None = None) -> int:
     """Copy a table in chunks of so many rows; how many there were."""
     driver = driver or drivers()[0]
-    source, target = reader(address(scratch.source), driver), writer(address(scratch.target), driver)
+    source, target = reader(address(scratch.source), driver), writer(address(scratch.target))
     with scratch.source.session() as session:
         chunks = cut(session, table, rows)
     try:
@@ -146,3 +146,15 @@ def test_the_session_lets_zero_dates_and_key_zero_through() -> None:
     assert "NO_AUTO_VALUE_ON_ZERO" in SESSION_SQL_MODE
     assert "NO_ZERO_DATE" not in SESSION_SQL_MODE
     assert "STRICT" not in SESSION_SQL_MODE
+
+
+def test_a_password_outside_latin_1_opens_every_kind_of_connection(scratch: Scratch) -> None:
+    name, password = "pass word", "pä$$ w€rd-語"
+    account = scratch.account(f"'{name}'@'127.0.0.1'")
+    scratch.execute(f"CREATE USER {account} IDENTIFIED BY %s", values=(password,))
+    asked = "SELECT CURRENT_USER()"
+    server = Server("source", scratch.source.host, scratch.source.port, name, password)
+    assert server.scalar(asked) == f"{name}@127.0.0.1"
+    for wire in (*(reader(address(server), driver) for driver in drivers()), writer(address(server))):
+        assert wire.rows(asked) == [(f"{name}@127.0.0.1".encode(),)]
+        wire.close()

@@ -29,6 +29,7 @@ PHASE_COMMANDS = [
     f"{WORKBOOK} pipelines settings web-shop -p params/local.yaml",
     f"{WORKBOOK} pipelines move dashboard --to shadow -p params/local.yaml",
     f"{WORKBOOK} pipelines status -p params/local.yaml",
+    f"{WORKBOOK} sign -p params/local.yaml",
     f"{WORKBOOK} status -p params/local.yaml",
     f"{WORKBOOK} schedule -p params/local.yaml --at 02:00",
     f"{WORKBOOK} site",

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from workbook import faces
+from workbook import faces, looks
 from workbook.faces import Html, bare, escape
 from workbook.progress import Progress
 
@@ -133,7 +133,7 @@ def test_fragments_in_one_another_carry_one_style() -> None:
     inner = faces.stack(faces.table([{"a": faces.badge("ok")}]), faces.boxes(("a", 1, "same")), faces.bar(0.5))
     made = faces.stack(faces.details("more", inner), None, "", faces.code("SELECT 1"))
     assert made.count("<style") == 1
-    assert made.startswith(faces.STYLE_MARK)
+    assert made.startswith(looks.STYLE_MARK)
     assert "<style" not in faces.without_style(made)
     assert words(faces.details("more", HOSTILE)) == "more &lt;script&gt;alert(1)&lt;/script&gt;"
 

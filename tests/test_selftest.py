@@ -8,8 +8,11 @@ import pytest
 from conftest import Scratch
 from migration import Migration
 from values import table_of_boundaries
+from workbook.catalog import read_catalog
+from workbook.mapping import generate
 from workbook.validate import encoding, sums
-from workbook.validate.selftest import SelfTest
+from workbook.validate.encoding import fields
+from workbook.validate.selftest import SelfTest, Subject, self_test
 
 KEYLESS = ("CREATE TABLE clicks (what VARCHAR(20), n INT NOT NULL)", "INSERT INTO clicks VALUES ('a', 1), ('a', 1), ('b', 2), (NULL, 3), ('', 4)")  # fmt: skip
 ROUNDED = ("CREATE TABLE rounded (id INT PRIMARY KEY, d DOUBLE(10,4), f FLOAT(7,3) NOT NULL, e ENUM('only') NOT NULL, v VARCHAR(0))", "INSERT INTO rounded VALUES (1, 0.5, 0.1, 'only', ''), (2, 12345.6789, 99.999, 'only', NULL)")  # fmt: skip
@@ -80,3 +83,17 @@ def test_a_warehouse_that_answers_with_other_sums_is_caught(
 def test_where_nothing_could_be_planted_the_reason_stands_in_the_verdict() -> None:
     assert SelfTest(()).passed
     assert not SelfTest((), ("t on the target: no privilege",)).passed
+
+
+def test_a_row_without_a_key_that_would_become_another_one_is_damaged_otherwise(scratch: Scratch) -> None:
+    database = scratch.database()
+    scratch.execute_target_root(f"CREATE DATABASE {database}")
+    scratch.execute_target_root("CREATE TABLE t (a TINYINT, b TINYINT)", database)
+    # One less of each is the row below it.
+    scratch.execute_target_root("INSERT INTO t VALUES (4, 1), (3, 1), (2, 1), (1, 1), (4, 0), (9, 9)", database)
+    catalog = read_catalog(scratch.target, [database])
+    (item,) = generate(catalog, None, True).in_scope
+    table = catalog.table[item.path]
+    found = self_test(scratch.target, scratch.warehouse, [Subject(table, table.path, fields(table, item), "")])
+    assert found.missed == ()
+    assert {(damage.column, damage.what) for damage in found.planted} >= {("a", "value changed"), ("a", "NULL changed")}

@@ -1,12 +1,10 @@
 """Pages of executed notebooks and the index of runs: read as text, and opened in a browser where there is one."""
 
 import html
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -313,22 +311,6 @@ def test_what_cannot_be_written_or_read_is_told_in_three_parts(tmp_path: Path, e
 
 
 # In a browser
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on PATH: the pages were not opened")
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed: the pages were not opened")
-    from playwright.sync_api import sync_playwright
-
-    flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=flags.split())
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, repair, schedule, site, pipelines, cdc, sandbox."""
+"""The command line: workbook run, status, rollback, repair, sign, schedule, site, pipelines, cdc, sandbox."""
 
 import json
 import os
@@ -129,6 +129,30 @@ def repair(
         typer.confirm("Run them on Cloud SQL?", abort=True)
     mend(settings, findings, _say)
     _say("Mended, and proven. In BigQuery the tables are mended by: workbook run warehouse validate")
+
+
+@app.command()
+def sign(
+    params_file: ParamsFile,
+    by: Annotated[
+        str | None, typer.Option("--by", help="who signs; none: show the criteria and the signatures")
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="a run, as the index of runs names it; none: the last validation")
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="a sentence beside the signature")] = "",
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Sign a validation against the mapping's criteria; exit status 1 where one is not met or could not be judged."""
+    from workbook.phases.sign import print_candidate
+    from workbook.phases.sign import sign as sign_run
+
+    _use_reports(reports)
+    settings = _settings(params_file, sets)
+    if by is None:
+        raise typer.Exit(0 if print_candidate(settings, run_id) else 1)
+    sign_run(settings, by, run_id, note, _say)
 
 
 @app.command()

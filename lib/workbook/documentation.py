@@ -13,7 +13,7 @@ from workbook import errors
 from workbook.assess import checks
 from workbook.beam import estimate
 from workbook.catalog import mariadb
-from workbook.mapping import cleaning, flow, target
+from workbook.mapping import cleaning, flow, requirements, target, tolerances
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
@@ -64,6 +64,8 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
     CHECKOUT / "params" / "README.md": {
         "keys": keys,
         "register": register,
+        "requirements": requirements.markdown,
+        "tolerances": tolerances.markdown,
         "target": target.markdown,
         "flow": flow.markdown,
         "options": rules.markdown,

@@ -1,7 +1,7 @@
 """How results look in a notebook and on a page: small HTML fragments in which every value is escaped.
 
 A fragment carries its own <style>, so that it looks right in JupyterLab (light and dark) without the site; fragments
-put into one another share one, and the site replaces it by its stylesheet (`RULES`, `LIGHT`, `DARK`).
+put into one another share one, and the site replaces it by its stylesheet (looks.py).
 """
 
 import datetime
@@ -10,90 +10,10 @@ import html
 import math
 import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-# One palette for fragments and site. Every pair of ink and ground below has a contrast of at least 4.5 to 1.
-LIGHT = (
-    "--wb-page:#ffffff;--wb-surface:#f5f7f9;--wb-ink:#1a2028;--wb-muted:#57616d;--wb-line:#d8dee5;--wb-accent:#0a5aa8;"
-    "--wb-good:#0b6447;--wb-good-ground:#e2f4eb;--wb-bad:#a3211a;--wb-bad-ground:#fdebe9;"
-    "--wb-warn:#724c00;--wb-warn-ground:#fcf1d3;--wb-info:#0b4f8f;--wb-info-ground:#e5f0fb;"
-    "--wb-plain:#454e59;--wb-plain-ground:#e9edf1"
-)
-DARK = (
-    "--wb-page:#13171c;--wb-surface:#1b2027;--wb-ink:#e5e9ee;--wb-muted:#9da8b4;--wb-line:#353d47;--wb-accent:#74b6ff;"
-    "--wb-good:#74d6ac;--wb-good-ground:#12352a;--wb-bad:#ffa39a;--wb-bad-ground:#45201d;"
-    "--wb-warn:#f1c869;--wb-warn-ground:#3a2d0d;--wb-info:#93c7ff;--wb-info-ground:#15304c;"
-    "--wb-plain:#c3cbd3;--wb-plain-ground:#2a3139"
-)
-RULES = """
-.wb{color:var(--wb-ink);font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
-font-size:14px;line-height:1.5;text-align:left}
-.wb .wb{font-size:inherit}.wb dd:not(.wb-mark) .wb-badge{font-size:.56em}
-.wb-stack>*{margin:0 0 1rem}.wb-stack>*:last-child{margin-bottom:0}
-.wb .wb-muted,.wb .wb-null,.wb .wb-more{color:var(--wb-muted)}.wb .wb-null{font-style:italic}
-.wb .wb-ctl{color:var(--wb-muted);border:1px solid var(--wb-line);border-radius:3px;padding:0 2px;font-size:.85em;
-font-style:normal;unicode-bidi:isolate}
-.wb .wb-badge{display:inline-flex;align-items:center;gap:.35em;padding:.1em .6em .1em .45em;border-radius:999px;
-font-size:.86em;font-weight:600;line-height:1.6;white-space:nowrap;color:var(--wb-plain);
-background:var(--wb-plain-ground);border:1px solid transparent}
-.wb .wb-badge svg{width:1em;height:1em;flex:none;fill:none;stroke:currentColor;stroke-width:1.8;
-stroke-linecap:round;stroke-linejoin:round}
-.wb .wb-good{color:var(--wb-good);background:var(--wb-good-ground)}
-.wb .wb-bad{color:var(--wb-bad);background:var(--wb-bad-ground)}
-.wb .wb-warn{color:var(--wb-warn);background:var(--wb-warn-ground)}
-.wb .wb-info{color:var(--wb-info);background:var(--wb-info-ground)}
-.wb .wb-boxes{display:flex;flex-wrap:wrap;gap:.75rem;padding:0}
-.wb .wb-box{flex:1 1 9.5rem;max-width:19rem;display:flex;flex-direction:column;gap:.2rem;margin:0;padding:.8rem 1rem;border:1px solid var(--wb-line);
-border-radius:10px;background:var(--wb-surface);min-width:0}
-.wb .wb-box dt{float:none;width:auto;margin:0;font-size:.86em;font-weight:500;color:var(--wb-muted)}
-.wb .wb-box dd{float:none;width:auto;margin:0;padding:0;font-size:1.55em;font-weight:650;line-height:1.25;letter-spacing:-.01em;
-font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-.wb .wb-box dd.wb-mark{font-size:1em;font-weight:500;letter-spacing:0;padding-top:.2rem}
-.wb .wb-box dd+dd.wb-mark{margin-top:auto}
-.wb .wb-box dd.wb-long{font-size:1.05em;letter-spacing:0}
-.wb .wb-scroll{overflow-x:auto;max-width:100%;border:1px solid var(--wb-line);border-radius:10px}
-.wb .wb-scroll:focus-visible,.wb pre.wb-code:focus-visible{outline:2px solid var(--wb-accent);outline-offset:2px}
-.wb table.wb-table{border-collapse:separate;border-spacing:0;width:100%;margin:0;border:0;font-size:.95em;
-color:inherit;background:transparent;table-layout:auto}
-.wb .wb-table caption{caption-side:top;padding:.65rem .9rem;text-align:left;font-weight:650;color:var(--wb-ink)}
-.wb .wb-table th,.wb .wb-table td{padding:.42rem .9rem;border:0;border-top:1px solid var(--wb-line);text-align:left;
-vertical-align:top;font-variant-numeric:tabular-nums;max-width:40rem;overflow-wrap:break-word;white-space:normal;
-background:transparent}
-.wb .wb-table thead th{font-size:.9em;font-weight:600;color:var(--wb-muted);background:var(--wb-surface);
-white-space:nowrap;border-top:0;border-bottom:1px solid var(--wb-line);vertical-align:bottom}
-.wb .wb-table caption~thead th{border-top:1px solid var(--wb-line)}
-.wb .wb-table tbody tr:nth-child(n){background:transparent}
-.wb .wb-table tbody tr:first-child>*{border-top:0}
-.wb .wb-table tbody th{font-weight:600}
-.wb .wb-table tbody tr:hover>*{background:var(--wb-surface)}
-.wb .wb-table th.wb-number,.wb .wb-table td.wb-number{text-align:right;white-space:nowrap}
-.wb .wb-table .wb-short{white-space:nowrap}.wb .wb-table .wb-long{min-width:17rem}
-.wb .wb-bytes{overflow-wrap:anywhere;font-size:.92em;background:none;padding:0;color:inherit}
-.wb .wb-more{margin:.4rem 0 0;font-size:.92em}
-.wb .wb-bar{display:inline-flex;align-items:center;gap:.5em;white-space:nowrap;font-variant-numeric:tabular-nums}
-.wb .wb-track{display:inline-block;width:5rem;height:.5rem;border-radius:999px;background:var(--wb-plain-ground);
-overflow:hidden}
-.wb .wb-track>span{display:block;height:100%;background:var(--wb-accent);border-radius:999px}
-.wb details.wb-details{border:1px solid var(--wb-line);border-radius:10px;padding:0 .9rem}
-.wb .wb-details>summary{cursor:pointer;padding:.55rem 0;font-weight:600}
-.wb .wb-details>summary:focus-visible{outline:2px solid var(--wb-accent);outline-offset:2px;border-radius:4px}
-.wb .wb-details[open]{padding-bottom:.9rem}
-.wb pre.wb-code{margin:0;padding:.8rem 1rem;overflow-x:auto;border:1px solid var(--wb-line);border-radius:10px;
-background:var(--wb-surface);color:var(--wb-ink);font:.92em/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,
-"Liberation Mono",monospace;white-space:pre;tab-size:4}
-.wb pre.wb-code code{font:inherit;color:inherit;background:none;padding:0}
-.wb .wb-progress{display:flex;flex-wrap:wrap;align-items:center;gap:.3rem .8rem}
-.wb .wb-progress strong{font-weight:600}
-.wb .wb-progress progress{flex:1 1 10rem;max-width:24rem;height:.7rem;accent-color:var(--wb-accent)}
-.wb .wb-progress span{color:var(--wb-muted);font-variant-numeric:tabular-nums}
-""".replace("\n", "")
-# Every fragment begins with this.
-STYLE_MARK = '<style data-wb="1">'
-STYLE = (
-    f'{STYLE_MARK}.wb{{{LIGHT}}}[data-jp-theme-light="false"] .wb,.vscode-dark .wb{{{DARK}}}'
-    # JupyterLab lays out definition lists and tables in cells its own way; the rules above undo that.
-    f".jp-RenderedHTMLCommon .wb .wb-boxes{{margin:0}}{RULES}</style>"
-)
+from workbook.looks import STYLE, STYLE_MARK
 
 _TEXT_LIMIT = 2_000
 _BYTES_LIMIT = 200
@@ -117,18 +37,33 @@ _ICONS = {
 # verdict -> (tone, icon). A word that is not here is shown as it is, in a plain badge.
 _VERDICTS = {
     **dict.fromkeys(
-        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "in", "registered"), ("good", "check")
+        ("same", "ok", "proven", "done", "passed", "yes", "mended", "met", "signed", "in", "registered", "gone"),
+        ("good", "check"),
     ),
     **dict.fromkeys(
-        ("different", "failed", "error", "blocker", "missing", "changed", "broken", "bad"), ("bad", "cross")
+        (
+            "different",
+            "failed",
+            "error",
+            "blocker",
+            "missing",
+            "changed",
+            "broken",
+            "bad",
+            "not met",
+            "exceeded",
+            "invalid",
+        ),
+        ("bad", "cross"),
     ),
     **dict.fromkeys(
         ("incomparable", "decide", "unknown", "unproven", "unmapped", "unregistered"), ("warn", "question")
     ),
-    **dict.fromkeys(("mend", "warning", "lossy", "stopped", "extra"), ("warn", "warning")),
+    **dict.fromkeys(("mend", "warning", "lossy", "stopped", "extra", "still there"), ("warn", "warning")),
     **dict.fromkeys(("note", "info", "new", "own"), ("info", "info")),
     **dict.fromkeys(("tolerated", "sampled", "masked"), ("info", "about")),
-    **dict.fromkeys(("skipped", "out", "no", "none", "undone", "ignored", "quiet"), ("plain", "dash")),
+    **dict.fromkeys(("skipped", "out", "no", "none", "undone", "ignored", "quiet", "not needed"), ("plain", "dash")),
+    "could not be judged": ("plain", "question"),
     **dict.fromkeys(("running", "waiting", "pending", "planned", "later", "started"), ("info", "clock")),
 }
 _LEFT_TO_RIGHT_NUMBERS = (int, float, decimal.Decimal, numbers.Real)
@@ -141,6 +76,10 @@ class Html(str):
 
     def _repr_html_(self) -> str:
         return str(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # A notebook keeps this beside the markup, which need not be in it twice.
+        printer.text(f"<markup of {len(self):,} characters>")
 
     def __html__(self) -> str:
         """What Jinja and markupsafe ask for, so that a template keeps it as markup."""
@@ -225,6 +164,11 @@ def boxes(*items: tuple[object, ...]) -> Html:
     return _whole(f'<dl class="wb-boxes">{"".join(drawn)}</dl>')
 
 
+def block(markup: str) -> Html:
+    """Markup of one of our own modules as a fragment; every value in it has been escaped by its maker."""
+    return _whole(bare(markup))
+
+
 def table(
     rows: Sequence[Mapping[str, object]],
     columns: Mapping[str, str] | None = None,
@@ -259,10 +203,11 @@ def table(
             kind = "wb-number" if key in right or _is_number(value) else _width(value)
             cells.append(f"<{tag}{scope}{_class(kind)}>{escape(value, limit=500)}</{tag}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
+    heads = f"<thead><tr>{head}</tr></thead>" if any(columns.values()) else ""
     more = f'<p class="wb-more">The first {limit:,} of {len(rows):,} rows.</p>' if len(rows) > limit else ""
     return _whole(
         f'<div class="wb-scroll" role="group" aria-label="{attribute(caption or "Table")}" tabindex="0"><table class="wb-table">{title}'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{more}"
+        f"{heads}<tbody>{''.join(body)}</tbody></table></div>{more}"
     )
 
 
@@ -278,9 +223,19 @@ def bar(fraction: float | None) -> Html:
     )
 
 
-def details(summary: object, body: object, *, opened: bool = False) -> Html:
-    """`body` folded under `summary`."""
-    state = " open" if opened else ""
+def diverging(fraction: float, meaning: str = "bad") -> Html:
+    """A small bar to the left or to the right of its middle, for how far something is off, from -1 to 1."""
+    width = max(0.02, min(1.0, abs(fraction))) / 2
+    start = 0.5 if fraction >= 0 else 0.5 - width
+    return _whole(
+        f'<span class="wb-track wb-off wb-off-{meaning}" aria-hidden="true"><span style="margin-left:{start:.1%};width:{width:.1%}"></span></span>',
+        tag="span",
+    )
+
+
+def details(summary: object, body: object, *, opened: bool = False, anchor: str = "") -> Html:
+    """`body` folded under `summary`; `anchor` is its id on the page, which a link unfolds."""
+    state = (f' id="{attribute(anchor)}"' if anchor else "") + (" open" if opened else "")
     return _whole(f'<details class="wb-details"{state}><summary>{escape(summary)}</summary>{escape(body)}</details>')
 
 
@@ -292,6 +247,24 @@ def code(sql: str, *, limit: int = 20_000) -> Html:
 def text(value: object, *, muted: bool = False) -> Html:
     """A paragraph."""
     return _whole(f"<p{' class=' + chr(34) + 'wb-muted' + chr(34) if muted else ''}>{escape(value)}</p>")
+
+
+def links(items: Sequence[tuple[str, str]]) -> Html:
+    """Words that lead to anchors of the same page."""
+    return Html(" · ".join(f'<a href="#{attribute(anchor)}">{escape(words, limit=120)}</a>' for anchor, words in items))
+
+
+def fitting(fragments: Iterable[Html], most: int) -> list[Html]:
+    """The first of the fragments that fit into `most` characters together, one at least; the others are not even made."""
+    kept: list[Html] = []
+    size = 0
+    for fragment in fragments:
+        short = bare(fragment)
+        size += len(short)
+        if kept and size > most:
+            break
+        kept.append(short)
+    return kept
 
 
 def stack(*fragments: object) -> Html:

@@ -226,12 +226,35 @@ class Beam(_Section):
 class Validate(_Section):
     """How the copy is proven."""
 
+    mode: Literal["full", "delta"] = Field(
+        "full",
+        description="full: every row is read; delta: only rows that the binlogs of source and target say were touched since"
+        " the last good verdict, and all where that cannot be known",
+    )
     workers: int = Field(2, ge=1, le=32, description="tables compared at once")
     samples: int = Field(10, ge=0, le=1000, description="differing rows shown for a table")
+    listed: int = Field(
+        10_000,
+        ge=1000,
+        le=1_000_000,
+        description="differing rows of a table that are read with their values and listed by key in validate/rows.csv; all are counted",
+    )
+    statistics: Literal["none", "needed", "all"] = Field(
+        "needed",
+        description="figures of every column side by side; needed: those of BigQuery only where its hash does not prove that it holds what Cloud SQL holds",
+    )
+    statistics_rows: int = Field(
+        200_000,
+        ge=0,
+        description="tables of at most so many rows get distinct values and histograms in their statistics",
+    )
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
     replay: bool = Field(
         True,
         description="call triggers, routines, events and views on a scratch copy on the target, and compare what they do",
+    )
+    fence_s: float = Field(
+        30.0, ge=0, le=3600, description="seconds that the target is waited for to apply what the source had executed"
     )
     replay_seconds: float = Field(5.0, gt=0, le=600, description="seconds that one call of a replay may take")
 

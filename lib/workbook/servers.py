@@ -57,7 +57,7 @@ class Server:
             host=host,
             port=port,
             user=user,
-            password=password,
+            password=password.encode(),  # of a str it would take the Latin-1
             charset="utf8mb4",
             connect_timeout=10,
             read_timeout=options.pop("read_timeout", None),

@@ -23,11 +23,14 @@ RELADIFF, DVT = "reladiff, hashdiff", "DVT, row hash"
 GOALS = {RELADIFF: 1.0, DVT: 0.1}
 CHANGED, CHANGED_GOAL = 10, 1.5
 GROWTH, GROWTH_GOAL = 4, 1.10
-_CASES = ("equal", "changed", "growth")
+# Of so many rows one is touched after the full proof, in so many transactions.
+TOUCHED, TOUCHED_TRANSACTIONS, DELTA_GOAL = 100, 200, 0.05
+_CASES = ("equal", "changed", "growth", "delta")
 
 
 def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
-    """Equal tables, ten changed rows, and a table so many times as large, on two servers of the bench's own."""
+    """Equal tables, ten changed rows, a table so many times as large, and what was touched since a full proof, on two
+    servers of the bench's own."""
     wanted = [name for name in _CASES if not options.cases or f"content {name}" in options.cases]
     if not wanted:
         return
@@ -42,6 +45,8 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
                 yield ground.changed()
             if "growth" in wanted:
                 yield ground.growth(_Ground(state, folder, int(options.rows * _SHARE) * GROWTH, say))
+            if "delta" in wanted:
+                yield ground.delta()
         finally:
             lifecycle.down(folder)
 
@@ -91,6 +96,44 @@ class _Ground:
         return self._case(
             "growth", Contender(name, of_a_share), (Contender(f"ours, {self._rows:,} rows", self._ours, GROWTH_GOAL),)
         )
+
+    def delta(self) -> Case:
+        """After a full proof a hundredth of the rows is touched on both sides; what the proof by delta takes of the full one.
+
+        Seconds are those from the first statement to the verdict: the start of Python is the same for both. Before it is
+        timed a defect among the touched rows and one elsewhere on the target must be found.
+        """
+        notes = self._folder / "proof.json"
+        self._proof("full", notes)
+        for number in range(TOUCHED_TRANSACTIONS):
+            low, high = (self._rows * place // TOUCHED_TRANSACTIONS for place in (number, number + 1))
+            for role in ("source", "target"):
+                change = "UPDATE t SET c2 = c2 + 1, c4 = CONCAT('touched ', id)"
+                self._sql(
+                    role, f"{change} WHERE id > {low} AND id <= {high} AND id MOD {TOUCHED} = 7", self._database, True
+                )
+        planted = {"107", "50"}
+        change = f"UPDATE t SET c2 = c2 + %s WHERE id IN ({', '.join(sorted(planted))})"
+        self._sql("target", change % "1", self._database, True)
+        found = self._proof("delta", notes)[0]
+        if found["verdict"] != "different" or set(found["keys"]) != planted:
+            raise RuntimeError(f"the planted defects were not found: {found}")
+        self._sql("target", change % "-1", self._database, True)
+
+        def run(mode: str, to: Path) -> Measured:
+            found, run = self._proof(mode, to)
+            if (found["verdict"], found["proof"], found["rows"]) != ("same", mode, self._rows):
+                raise RuntimeError(f"ours found {found}")
+            return replace(run, seconds=found["seconds"])
+
+        ours = Contender(f"ours, the rows touched since (1 in {TOUCHED})", lambda: run("delta", notes))
+        again = self._folder / "again.json"
+        return self._case("delta", ours, (Contender("ours, in full", lambda: run("full", again), DELTA_GOAL),))
+
+    def _proof(self, mode: str, notes: Path) -> tuple[dict[str, Any], Measured]:
+        command = [sys.executable, "-m", "bench.ours_delta", mode, str(self._params), str(notes)]
+        answer, run = self._timed(command)
+        return yaml.safe_load(answer), run
 
     def _case(self, name: str, ours: Contender, peers: tuple[Contender, ...]) -> Case:
         return Case("content", f"content {name}", ours, peers, self._rows, int(self._bytes))
@@ -176,11 +219,14 @@ class _Ground:
         server = self._state["servers"][role]
         return f"mysql://root:{server['root_password']}@127.0.0.1:{server['port']}/{self._database}"
 
-    def _sql(self, role: str, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
+    def _sql(
+        self, role: str, statement: str, database: str | None = None, logged: bool = False
+    ) -> list[tuple[Any, ...]]:
         with (
             lifecycle.root_connection(self._state, role, database=database) as connection,
             connection.cursor() as cursor,
         ):
-            cursor.execute("SET SESSION cte_max_recursion_depth = 4294967295, net_read_timeout = 3600, sql_log_bin = 0")
+            cursor.execute("SET SESSION cte_max_recursion_depth = 4294967295, net_read_timeout = 3600")
+            cursor.execute(f"SET SESSION sql_log_bin = {logged:d}")
             cursor.execute(statement)
             return list(cursor.fetchall())

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import psutil
 
 from bench.contest import Outcome
+from bench.matrix import Matrix
 from workbook.faces import badge, escape
 
 _PACKAGES = ("PyMySQL", "mysqlclient-static", "pyarrow", "plotly")
@@ -34,13 +35,14 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write(outcomes: Sequence[Outcome], folder: Path) -> None:
+def write(outcomes: Sequence[Outcome], matrices: Sequence[Matrix], folder: Path) -> None:
     """Write bench.json and bench.html."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [row for outcome in outcomes for row in outcome.rows()]
-    content = {"results": rows, "machine": machine(), "versions": versions()}
+    found = [matrix.asdict() for matrix in matrices]
+    content = {"results": rows, "found": found, "machine": machine(), "versions": versions()}
     (folder / "bench.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / "bench.html").write_text(page(rows, content["machine"]), encoding="utf-8")
+    (folder / "bench.html").write_text(page(rows, matrices, content["machine"]), encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:
@@ -64,8 +66,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def page(rows: Sequence[dict[str, Any]], ran_on: dict[str, Any]) -> str:
-    """A page that needs no other file: the plot, the table."""
+def page(rows: Sequence[dict[str, Any]], matrices: Sequence[Matrix], ran_on: dict[str, Any]) -> str:
+    """A page that needs no other file: the plot, the table, who found what."""
+    measured = _measured(rows, ran_on) if rows else ""
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Bench</title>"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
+        "table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.25rem .6rem;text-align:left;"
+        "border-bottom:1px solid #ddd}</style><h1>Ours against what others use</h1>"
+        f"{measured}{''.join(matrix.html() for matrix in matrices)}</html>"
+    )
+
+
+def _measured(rows: Sequence[dict[str, Any]], ran_on: dict[str, Any]) -> str:
     lines = "".join(
         "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in _cells(row)) + f"<td>{badge(_word(row))}</td></tr>"
         for row in rows
@@ -89,14 +102,10 @@ def page(rows: Sequence[dict[str, Any]], ran_on: dict[str, Any]) -> str:
         )
     )
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Bench</title>"
-        "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
-        "table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.25rem .6rem;text-align:left;"
-        "border-bottom:1px solid #ddd}</style><h1>Ours against what others use</h1>"
         f"<p>Run in turn on {ran_on['cpus']} CPUs with {ran_on['memory_gb']} GB; the load of the machine at the end was"
         f" {ran_on['load_average'][0]}. A ratio under 1 means that ours took less time; the bar is the median, its"
         " whiskers the smallest and largest of the repetitions, the line the goal.</p>"
-        f"{plot(rows).to_html(full_html=False, include_plotlyjs=True)}<table><tr>{head}</tr>{lines}</table></html>"
+        f"{plot(rows).to_html(full_html=False, include_plotlyjs=True)}<table><tr>{head}</tr>{lines}</table>"
     )
 
 

@@ -112,7 +112,7 @@ def select(table: Table, chunk: Chunk, way: Way = STRAIGHT) -> str:
 
 
 def load(table: Table, way: Way = STRAIGHT) -> str:
-    """The LOAD DATA for a table, with a %s for the file's name."""
+    """The LOAD DATA for a table; its file's name is a word only, the client sends the rows as they come."""
     places, settings = [], []
     for number, column in enumerate(kept_table(table, way.flow).stored_columns):
         expression = load_expression(column, f"@v{number}")
@@ -121,7 +121,7 @@ def load(table: Table, way: Way = STRAIGHT) -> str:
         if expression is not None:
             settings.append(f"{name} = {expression}")
     return (
-        f"LOAD DATA LOCAL INFILE %s INTO TABLE {mysql_path(*(way.target or table.path))} CHARACTER SET binary"
+        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {mysql_path(*(way.target or table.path))} CHARACTER SET binary"
         r" FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
         f" ({', '.join(places)})" + (f" SET {', '.join(settings)}" if settings else "")
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
-from workbook.bulk.chunks import Chunk
+from workbook.bulk.chunks import Chunk, Key
 from workbook.bulk.snapshot import Snapshot
 from workbook.names import mysql_path, mysql_string
 from workbook.plan import Journal
@@ -124,8 +124,8 @@ class ChunkLedger:
                 *path,
                 row["number"],
                 tuple(bounds["key"]),
-                _key(bounds["lower"]),
-                _key(bounds["upper"]),
+                key_of(bounds["lower"]),
+                key_of(bounds["upper"]),
                 bounds["partition"],
             )
             done = row["loaded_rows"] is not None
@@ -147,27 +147,30 @@ class ChunkLedger:
 
 
 def _bounds(chunk: Chunk) -> dict[str, Any]:
-    def plain(key: tuple[Any, ...] | None) -> list[Any] | None:
-        if key is None:
-            return None
-        return [
-            {"bytes": value.hex()}
-            if isinstance(value, bytes)
-            else value
-            if isinstance(value, int | str)
-            else {"text": str(value)}
-            for value in key
-        ]
-
     return {
         "key": list(chunk.key),
-        "lower": plain(chunk.lower),
-        "upper": plain(chunk.upper),
+        "lower": plain_key(chunk.lower),
+        "upper": plain_key(chunk.upper),
         "partition": chunk.partition,
     }
 
 
-def _key(values: list[Any] | None) -> tuple[Any, ...] | None:
+def plain_key(key: Key | None) -> list[Any] | None:
+    """A bound of a chunk as JSON holds it."""
+    if key is None:
+        return None
+    return [
+        {"bytes": value.hex()}
+        if isinstance(value, bytes)
+        else value
+        if isinstance(value, int | str)
+        else {"text": str(value)}
+        for value in key
+    ]
+
+
+def key_of(values: list[Any] | None) -> Key | None:
+    """The bound of a chunk that `plain_key` wrote."""
     if values is None:
         return None
     return tuple(

@@ -1,32 +1,25 @@
-"""Moving the rows of one chunk: raw rows from the source's snapshot through a pipe into LOAD DATA on the target.
+"""Moving the rows of one chunk: raw rows from the source's snapshot into LOAD DATA on the target, with no file in between.
 
 A worker imports this and little else. Everything it is told is plain text and numbers, made by `copy.job`.
 """
 
 import contextlib
-import fcntl
 import hashlib
-import os
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from workbook.bulk.masking import Token, masked
-from workbook.bulk.wire import Row, Wire, WireError
+from workbook.bulk.wire import Loader, Row, Wire, WireError
 from workbook.errors import TerminalError
 
-_PIPE_BYTES = 1 << 20  # the most that Linux gives without privilege: fewer switches between reader and writer
-_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which fcntl names from Python 3.10 on Linux alone
 _TELL_SECONDS = 0.5
 _GATHERED_BYTES, _GATHERED_ROWS = 1 << 18, 1000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What moves one chunk: the SELECT, the LOAD DATA with a %s for the pipe's name, and the chunk ledger's statements.
+    """What moves one chunk: the SELECT, the LOAD DATA, and the chunk ledger's statements.
 
     `noted` is the ledger's UPDATE, before and after the values that are set; `known` asks whether the chunk is loaded
     already. `free_text` and `choices` (ENUM) are places of columns that need a look; `batch` is rows read at a time;
@@ -94,7 +87,7 @@ def no_news(rows: int, size: int) -> None:
 
 
 def move(
-    job: Job, source: Wire, target: Wire, valve: Valve | None = None, tell: Callable[[int, int], None] = no_news
+    job: Job, source: Wire, target: Loader, valve: Valve | None = None, tell: Callable[[int, int], None] = no_news
 ) -> Moved:
     """Copy the rows of a chunk and note it in the ledger, in one transaction.
 
@@ -103,28 +96,21 @@ def move(
     """
     started = time.time()
     feed = Feed(job, masked(source, job.masks), valve or Valve(), tell)
-    with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
-        pipe = os.path.join(folder, "rows")
-        os.mkfifo(pipe, 0o600)
-        thread = threading.Thread(target=feed.into, args=(pipe,), daemon=True)
-        thread.start()
-        try:
-            target.run(f"SET SESSION sql_notes = {int(job.notes)}")
-            target.run("START TRANSACTION")
-            loaded = target.run(job.load.replace("%s", _quoted(pipe), 1))
-            warnings = int(target.rows("SHOW COUNT(*) WARNINGS")[0][0] or 0)
-            thread.join()
-            feed.raise_failure()
-            _check(target, job, feed, loaded, warnings)
-            moved = Moved(feed.rows, feed.bytes, feed.checksum(), started, time.time())
-            if job.noted is not None:
-                _note(target, job, moved)
-            target.run("COMMIT")
-        except BaseException:
-            _release(feed, pipe, thread)
-            with contextlib.suppress(WireError):
-                target.run("ROLLBACK")
-            raise
+    try:
+        target.run(f"SET SESSION sql_notes = {int(job.notes)}")
+        target.run("START TRANSACTION")
+        with contextlib.closing(feed.pieces()) as pieces:
+            loaded = target.load(job.load, pieces)
+        warnings = int(target.rows("SHOW COUNT(*) WARNINGS")[0][0] or 0)
+        _check(target, job, feed, loaded, warnings)
+        moved = Moved(feed.rows, feed.bytes, feed.checksum(), started, time.time())
+        if job.noted is not None:
+            _note(target, job, moved)
+        target.run("COMMIT")
+    except BaseException:
+        with contextlib.suppress(WireError):
+            target.run("ROLLBACK")
+        raise
     return Moved(feed.rows, feed.bytes, moved.checksum, started, time.time())
 
 
@@ -132,13 +118,13 @@ def measure(job: Job, server: Wire) -> Moved:
     """Read a chunk as `move` does, and write it nowhere: rows and checksum of what a server holds."""
     started = time.time()
     feed = Feed(job, server, Valve(), no_news)
-    feed.into(os.devnull)
-    feed.raise_failure()
+    for _ in feed.pieces():
+        pass
     return Moved(feed.rows, feed.bytes, feed.checksum(), started, time.time())
 
 
 class Feed:
-    """Reads rows and writes them as LOAD DATA takes them, in a thread beside the statement that reads the pipe."""
+    """The rows of a chunk as LOAD DATA takes them, a batch at a time, counted and summed as they pass."""
 
     def __init__(self, job: Job, connection: Wire, valve: Valve, tell: Callable[[int, int], None]):
         self._job = job
@@ -146,8 +132,6 @@ class Feed:
         self._valve = valve
         self._tell = tell
         self._hash = hashlib.sha256()
-        self._failure: BaseException | None = None
-        self.given_up = False
         self.rows = 0
         self.bytes = 0
         self.empty_choices = 0
@@ -156,45 +140,28 @@ class Feed:
         """128 bits of SHA-256 over all that was sent."""
         return self._hash.hexdigest()[:32]
 
-    def into(self, pipe: str) -> None:
-        """Write all rows into the pipe; a failure is kept for the thread that waits."""
+    def pieces(self) -> Generator[bytes, None, None]:
+        """Each batch; what is left of the answer when this is closed is read and dropped."""
+        told = time.monotonic()
+        stream = self._connection.stream(self._job.select, self._job.batch)
         try:
-            with open(pipe, "wb", buffering=0) as output:
-                if self.given_up:
-                    return
-                with contextlib.suppress(OSError):
-                    fcntl.fcntl(output.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
-                told = time.monotonic()
-                rows_read = self._connection.stream(self._job.select, self._job.batch)
-                for rows in gathered(rows_read) if self._job.batch == 1 else rows_read:
-                    # Where nobody reads any more, the rest is read and dropped: the snapshot lives in this connection.
-                    if not self.given_up:
-                        self._write(output, rows)
-                        if time.monotonic() - told > _TELL_SECONDS:
-                            told = time.monotonic()
-                            self._tell(self.rows, self.bytes)
-        except BaseException as error:
-            self._failure = error
-
-    def _write(self, output: Any, rows: Sequence[Row]) -> None:
-        text = lines(rows, self._job.free_text)
-        for place in self._job.choices:
-            self.empty_choices += sum(row[place] == b"0" for row in rows)
-        self.rows += len(rows)
-        self.bytes += len(text)
-        self._hash.update(text)
-        self._valve.let_through(len(text))
-        try:
-            view = memoryview(text)
-            while view:
-                view = view[output.write(view) :]
-        except BrokenPipeError:
-            self.given_up = True
-
-    def raise_failure(self) -> None:
-        """Raise what stopped the reading, if anything did: the pipe then ended early and rows are missing."""
-        if self._failure is not None:
-            raise self._failure
+            for rows in gathered(stream) if self._job.batch == 1 else stream:
+                text = lines(rows, self._job.free_text)
+                for place in self._job.choices:
+                    self.empty_choices += sum(row[place] == b"0" for row in rows)
+                self.rows += len(rows)
+                self.bytes += len(text)
+                self._hash.update(text)
+                self._valve.let_through(len(text))
+                yield text
+                if time.monotonic() - told > _TELL_SECONDS:
+                    told = time.monotonic()
+                    self._tell(self.rows, self.bytes)
+        except GeneratorExit:
+            # Nobody takes any more. The rest is read and dropped: the snapshot lives in this connection.
+            for _ in stream:
+                pass
+            raise
 
 
 def gathered(stream: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
@@ -284,16 +251,3 @@ def _check(target: Wire, job: Job, feed: Feed, loaded: int, warnings: int) -> No
         "A row would be missing, or its value would not be the source's.",
         "Mend the cause on the source or leave the table out of scope in the mapping; then run the phase again.",
     )
-
-
-def _quoted(path: str) -> str:
-    return "'" + path.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _release(feed: Feed, pipe: str, thread: threading.Thread) -> None:
-    """Let a writer go that still waits for a reader of the pipe."""
-    feed.given_up = True
-    while thread.is_alive():
-        with contextlib.suppress(OSError):
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-        thread.join(0.1)

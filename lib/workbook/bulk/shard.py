@@ -17,7 +17,7 @@ from workbook.beam.login import Login
 from workbook.bulk.orders import Orders, read
 from workbook.bulk.pump import Job, Valve, move
 from workbook.bulk.standing import moved
-from workbook.bulk.wire import Address, Wire, WireError, drivers, reader, writer
+from workbook.bulk.wire import Address, Loader, Wire, WireError, drivers, reader, writer
 from workbook.errors import TransientError, WorkbookError
 from workbook.names import mysql_string
 from workbook.params import LOOPBACK
@@ -58,7 +58,7 @@ class _Shard:
         self._orders, self._number = orders, number
         self._driver = orders.driver if orders.driver in drivers() else drivers()[-1]
         self._source: Wire | None = None
-        self._target: Wire | None = None
+        self._target: Loader | None = None
         self._valve = Valve()
 
     def __enter__(self) -> "_Shard":
@@ -95,15 +95,15 @@ class _Shard:
     def note(self, error: dict[str, Any]) -> None:
         """Leave word of what went wrong, where that is still possible."""
         with contextlib.suppress(WireError, WorkbookError):
-            target = self._target or writer(_address(self._orders.target), self._driver)
+            target = self._target or writer(_address(self._orders.target))
             target.run("ROLLBACK")
             self._set(target, f"error = {mysql_string(json.dumps(error))}")
             target.run("COMMIT")
 
-    def _opened(self) -> Wire:
+    def _opened(self) -> Loader:
         """The connection to the target, which holds the lock of this shard."""
         if self._target is None:
-            self._target = writer(_address(self._orders.target), self._driver)
+            self._target = writer(_address(self._orders.target))
             name = hashlib.sha256(f"{self._orders.shards} {self._number}".encode()).hexdigest()[:40]
             if (
                 self._target.rows(f"SELECT GET_LOCK('workbook-{name}', {max(int(self._orders.patience), 1)})")[0][0]

@@ -36,7 +36,9 @@ def standing(session: Session) -> Standing:
     if mariadb and session.scalar("SELECT @@GLOBAL.log_bin"):
         # What a replica applies shows in the second, whether it writes a binlog of it or not.
         return _at(ask, "SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos", 2)
-    if not mariadb and str(session.scalar("SELECT @@GLOBAL.gtid_mode")).startswith("ON"):
+    logged = "SELECT @@GLOBAL.log_bin AND @@GLOBAL.gtid_mode IN ('ON', 'ON_PERMISSIVE')"
+    # Without a binlog what is written here gets no GTID.
+    if not mariadb and session.scalar(logged):
         return _at(ask, "SELECT @@GLOBAL.gtid_executed", 1)
     for question in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
         try:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from workbook.bulk.pump import Job, Moved, Valve, move
-from workbook.bulk.wire import Address, Driver, Wire, WireError, reader, writer
+from workbook.bulk.wire import Address, Driver, Loader, Wire, WireError, reader, writer
 from workbook.errors import TerminalError, WorkbookError
 
 
@@ -42,7 +42,7 @@ class Worker:
         assert isinstance(start, Start)
         self._start = start
         self._source: Wire | None = None
-        self._target: Wire | None = None
+        self._target: Loader | None = None
 
     def live(self) -> None:
         """Do what is asked until the pipe closes."""
@@ -110,7 +110,7 @@ class Worker:
         while True:
             try:
                 if self._target is None:
-                    self._target = writer(self._start.target, self._start.driver)
+                    self._target = writer(self._start.target)
                     if job.known is not None and (done := self._target.rows(job.known)):
                         # The answer to COMMIT was lost, not the COMMIT.
                         rows, size, checksum = (value or b"" for value in done[0])

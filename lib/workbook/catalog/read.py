@@ -36,11 +36,11 @@ Row = dict[str, Any]
 Part = TypeVar("Part")
 
 
-def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Catalog:
+def read_catalog(server: Server, databases: Sequence[str] | None = None, bodies: bool = True) -> Catalog:
     """The catalog of `databases` (all but the system's and the workbook's own where none are named).
 
-    Raises Refused where a named database is not there, or where the account sees the bodies of views or routines as
-    empty: what cannot be read would be lost without a word.
+    Raises Refused where a named database is not there, or (with `bodies`) where the account sees the
+    bodies of views or routines as empty: what cannot be read would be lost without a word.
     """
     started = time.monotonic()
     with server.session() as session:
@@ -124,7 +124,8 @@ def read_catalog(server: Server, databases: Sequence[str] | None = None) -> Cata
             sequences=() if mysql else tuple((row["database"], row["name"]) for row in read("sequences")),
             seconds=time.monotonic() - started,
         )
-    _refuse_unseen_bodies(server, catalog)
+    if bodies:
+        _refuse_unseen_bodies(server, catalog)
     return catalog
 
 

@@ -1,7 +1,8 @@
 """Reading a mapping file: the YAML that a person edits becomes a checked Mapping, every complaint with its line."""
 
 import difflib
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -9,19 +10,20 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused, UsageError
 from workbook.mapping import cleaning, flow_nodes
+from workbook.mapping.flow import Flow, kept_table
 from workbook.mapping.nodes import Reader, parse
 from workbook.mapping.objects import (
-    HOPS,
     SCOPES,
     ColumnMap,
     Dedupe,
     Mapping,
     Reject,
-    Requirements,
     Segment,
     TableMap,
 )
+from workbook.mapping.requirements import requirements, rest_requirements
 from workbook.mapping.target import UNCHANGED, TargetRules, target_rules
+from workbook.mapping.tolerances import tolerances
 from workbook.mapping.types import RULES, rule_for, rule_named
 from workbook.names import bigquery_names
 
@@ -39,7 +41,9 @@ def load_mapping(path: str | Path, catalog: Catalog, emulated: bool = False) -> 
 
     Raises UsageError for a file that is missing or malformed, and Refused for a type that no rule knows.
     """
-    return mapping_from(parse(read_text(path), str(path)), str(path), catalog, emulated)
+    text = read_text(path)
+    found = mapping_from(parse(text, str(path)), str(path), catalog, emulated)
+    return replace(found, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
 def read_text(path: str | Path) -> str:
@@ -98,9 +102,11 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
         tables=builder.tables,
         unlisted=tuple(builder.unlisted),
         vanished=tuple(builder.vanished),
+        unseen=tuple(builder.unseen),
         target=target,
         databases=tuple(databases.items()),
         hosts=_hosts(reader, content),
+        rest=rest_requirements(reader, content),
     )
 
 
@@ -139,6 +145,7 @@ class _Builder:
         self.tables: dict[tuple[str, str], TableMap] = {}
         self.unlisted: list[tuple[str, str, str]] = []
         self.vanished: list[tuple[str, ...]] = []
+        self.unseen: list[tuple[str, ...]] = []
         self._seen: set[tuple[str, str]] = set()
         self._scopes: dict[str, str] = {}
 
@@ -164,6 +171,7 @@ class _Builder:
                 self._seen.add(path)
                 if path not in self.catalog.table:
                     self.vanished.append(path)
+                    self.unseen += [path] if scope == "in" else []
                     continue
                 self.tables[path] = self.table(nested, name, self.catalog.table[path])
                 paths.append(path)
@@ -172,17 +180,7 @@ class _Builder:
             priority=int(self.reader.number(node, "priority", where, 1, -1e6, 1e6)),
             scope=scope,
             tables=tuple(paths),
-            requirements=self.requirements(node, where),
-        )
-
-    def requirements(self, segment: CommentedMap, where: str) -> Requirements:
-        node = self.reader.mapping(segment, "requires", where)
-        self.reader.known_keys(node, "requires", f"requires of {where}")
-        none = node.get("losses") == "none"
-        return Requirements(
-            hops=self.reader.texts(node, "hops", where, HOPS) if "hops" in node else HOPS,
-            losses=() if none else self.reader.texts(node, "losses", where, _LOSSES),
-            similarity=self.reader.number(node, "similarity", where, 1.0, 0, 1),
+            requirements=requirements(self.reader, node, where, _LOSSES),
         )
 
     def table(self, nodes: CommentedMap, segment: str, table: Table) -> TableMap:
@@ -194,7 +192,7 @@ class _Builder:
         reader.known_keys(warehouse, "warehouse", f"warehouse of {where}")
         target = target_rules(reader, node, where, self.target, "table target")
         flow = flow_nodes.flow(reader, node, table, where, self.databases, target)
-        columns = self.columns(node, table, where, self._scopes[segment] == "in", flow.excluded)
+        columns = self.columns(node, table, where, self._scopes[segment] == "in", flow)
         dedupe = reader.mapping(node, "dedupe", where)
         reader.known_keys(dedupe, "dedupe", f"dedupe of {where}")
         made = TableMap(
@@ -216,18 +214,19 @@ class _Builder:
         return made
 
     def columns(
-        self, node: CommentedMap, table: Table, where: str, in_scope: bool, excluded: tuple[str, ...]
+        self, node: CommentedMap, table: Table, where: str, in_scope: bool, flow: Flow
     ) -> tuple[ColumnMap, ...]:
         nodes = self.reader.mapping(node, "columns", where)
         listed = self.reader.texts(node, "by_default", where)
         for name in (*listed, *nodes):
             if name not in table.column:
                 self.vanished.append((*table.path, name))
+                self.unseen += [(*table.path, name)] if in_scope else []
         defaults = bigquery_names(column.name for column in table.columns)
         made: list[ColumnMap] = []
         for column in table.columns:
             place = f"column {column.name!r} of {where}"
-            if column.name in excluded:
+            if column.name in flow.excluded:
                 continue
             if listed and column.name not in listed and column.name not in nodes:
                 self.unlisted.append((*table.path, column.name))
@@ -249,7 +248,8 @@ class _Builder:
                 clean = [clean]
             at = f"The mapping {self.reader.origin}, line {self.reader.line(inner, 'clean')}: {place}"
             rules = tuple(cleaning.checked(item, at) for item in clean or ())
-            made.append(ColumnMap(column.name, name, chosen.name, rules))
+            tolerated = tolerances(self.reader, inner, column, table, kept_table(table, flow).key, place)
+            made.append(ColumnMap(column.name, name, chosen.name, rules, tolerated))
             cleaning.check_column(made[-1], at)
         taken: dict[str, str] = {}
         for mapped in made:

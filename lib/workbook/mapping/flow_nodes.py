@@ -197,7 +197,7 @@ def _refuse_parts(reader: Reader, nodes: CommentedMap, table: Table, made: Flow,
                 "The table on the target would be another one.",
                 "Leave it as it is; it can be renamed or dropped on the target after the cutover.",
             )
-    if len(made.excluded) == len(table.columns):
+    if made.excluded and len(made.excluded) == len(table.columns):
         reader.fail(
             nodes, made.excluded[0], f"{where} excludes all columns", "Nothing is left.", "Take it out of scope."
         )

@@ -20,14 +20,20 @@ from workbook.mapping.file import VERSION, mapping_from, read_text
 from workbook.mapping.generate import generate, nearest_segment, neighbours_of
 from workbook.mapping.nodes import parse, round_trip
 from workbook.mapping.objects import Mapping, Segment, TableMap
+from workbook.mapping.requirements import written, written_rest
 from workbook.mapping.suggest import Figures, suggestions
 
 _HEAD = """Where each table of the source goes. Edit this file: the workbook adds what is new and keeps what you wrote.
 A segment moves together: `scope` is in, later or out, and the lowest `priority` moves first. `requires` is what its
-copy must meet: the hops to prove, the losses that you accept (rules of the type map, or `representation` for all that
-change the form of a value alone, or none), and the least share of equal rows.
+copy must meet before anybody signs for it (workbook sign): the hops to prove and the proofs, the losses that you accept
+(rules of the type map, or `representation` for all that change the form of a value alone, or none), the least share of
+equal rows, and how old the compared picture may be. Above the segments it speaks of views, routines, events, accounts
+and settings. What may differ or stay unproven is accepted by name, with the reason:
+accept: {unproven: {procedure shop.close_day: it sends mail}}.
 Columns under `by_default` keep their name and take the first type rule that matches; under `columns` stand the others,
 with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`.
+A defect that may show in a column is let through by its name and in so many rows only:
+tolerate: {defect: space at the end lost, at_most: 10}.
 What Cloud SQL need not change but may is said under `target`, above the segments for all tables or within a table:
 target: {to_utf8mb4: [utf8mb3], keyless: invisible-key}.
 On the way to the target a table may leave rows behind (`where: condition`) and have another name (target: {name: new}); a
@@ -78,6 +84,7 @@ def new_text(mapping: Mapping, catalog: Catalog, figures: Figures) -> str:
     """The text of a new mapping file for a generated mapping, with suggestions as comments."""
     content = CommentedMap()
     content["version"] = VERSION
+    content["requires"] = written_rest(mapping.rest)
     content["segments"] = segments = CommentedMap()
     for segment in mapping.segments:
         segments[segment.name] = _segment(segment)
@@ -95,11 +102,12 @@ def _written(content: CommentedMap) -> str:
 
 
 def _segment(segment: Segment) -> CommentedMap:
-    needs = segment.requirements
-    requires = CommentedMap(
-        hops=_flow(needs.hops), losses=_flow(needs.losses) if needs.losses else "none", similarity=needs.similarity
+    return CommentedMap(
+        priority=segment.priority,
+        scope=segment.scope,
+        requires=written(segment.requirements),
+        tables=CommentedMap(),
     )
-    return CommentedMap(priority=segment.priority, scope=segment.scope, requires=requires, tables=CommentedMap())
 
 
 def _put(databases: CommentedMap, table: TableMap, catalog: Catalog, figures: Figures) -> None:

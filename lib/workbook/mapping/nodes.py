@@ -11,15 +11,18 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from workbook.errors import UsageError
 
 KEYS = {
-    "file": ("version", "target", "accounts", "segments"),
+    "file": ("version", "requires", "target", "accounts", "segments"),
+    "rest requires": ("proofs", "freshness", "accept"),
     "accounts": ("hosts",),
     "segment": ("priority", "scope", "requires", "tables"),
-    "requires": ("hops", "losses", "similarity"),
+    "requires": ("hops", "proofs", "losses", "similarity", "freshness", "accept"),
+    "accept": ("unproven", "different"),
     "target": ("to_utf8mb4", "collations", "keyless", "databases", "settings"),
     "table target": ("to_utf8mb4", "collations", "keyless", "name"),
     "table": ("warehouse", "target", "where", "columns", "by_default", "dedupe", "reject"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by"),
-    "column": ("name", "rule", "clean", "target", "exclude", "mask"),
+    "column": ("name", "rule", "clean", "target", "exclude", "mask", "tolerate"),
+    "tolerate": ("defect", "at_most", "within"),
     "mask": ("kind", "salt", "length", "value"),
     "dedupe": ("by", "keep", "order_by"),
     "reject": ("name", "where"),

@@ -7,36 +7,27 @@ from typing import Any
 
 from workbook import faces
 from workbook.mapping.flow import DIRECT, Flow
+from workbook.mapping.requirements import REST, STRICT, Requirements, spelled
 from workbook.mapping.target import UNCHANGED, TargetRules, plain
+from workbook.mapping.tolerances import Tolerance
 
-HOPS = ("source-target", "target-warehouse", "source-warehouse")
 SCOPES = ("in", "later", "out")
 # The name of a cleaning rule, or a rule with its options: {name: {option: value}}.
 CleanRule = str | ReadOnly[str, Any]
 
 
 @dataclass(frozen=True)
-class Requirements:
-    """What a segment's destination must meet, written before anything moves.
-
-    `hops` are to be proven by the validation; `losses` names the type rules whose loss is accepted, and may hold the
-    word `representation` for all that change the form of a value alone; `similarity` is the least share (0 to 1) of
-    equal rows on every hop.
-    """
-
-    hops: tuple[str, ...] = HOPS
-    losses: tuple[str, ...] = ()
-    similarity: float = 1.0
-
-
-@dataclass(frozen=True)
 class ColumnMap:
-    """Where a column goes: its name and type rule in the warehouse, and the cleaning rules in the order they apply."""
+    """Where a column goes: its name and type rule in the warehouse, and the cleaning rules in the order they apply.
+
+    `tolerate`: the defects of its values that the validation lets through.
+    """
 
     name: str
     warehouse_name: str
     rule: str
     clean: tuple[CleanRule, ...] = ()
+    tolerate: tuple[Tolerance, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +118,7 @@ class Segment:
     priority: int
     scope: str  # in, later or out
     tables: tuple[tuple[str, str], ...]
-    requirements: Requirements = Requirements()
+    requirements: Requirements = STRICT
 
 
 @dataclass(frozen=True)
@@ -135,18 +126,22 @@ class Mapping:
     """Where everything goes: segments in order of priority, and tables by (database, name).
 
     `unlisted` are columns that the source got since the mapping was written: they travel by default. `vanished` are
-    tables and columns that the mapping file still names and the source no longer has. `target` is what is changed on
+    tables and columns that the mapping file still names and the source no longer shows, `unseen` those of them in scope. `target` is what is changed on
     the target by choice where a table says nothing of its own; databases take it for their default. `databases` are
     those that have another name on the target, `hosts` what accounts of the source get in the place of their host.
+    `rest` is what must be met by what belongs to no segment; `sha256` is the hash of the file's text.
     """
 
     segments: tuple[Segment, ...]
     tables: ReadOnly[tuple[str, str], TableMap] = field(default_factory=dict)
     unlisted: tuple[tuple[str, str, str], ...] = ()
     vanished: tuple[tuple[str, ...], ...] = ()
+    unseen: tuple[tuple[str, ...], ...] = ()
     target: TargetRules = UNCHANGED
     databases: tuple[tuple[str, str], ...] = ()
     hosts: ReadOnly[str, str] = field(default_factory=dict)
+    rest: Requirements = REST
+    sha256: str = ""
 
     def target_database(self, name: str) -> str:
         """The name of a database on the target."""
@@ -180,6 +175,7 @@ class Mapping:
     def asdict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
+            "requires": self.rest.asdict(),
             "target": plain(self.target),
             "hosts": dict(self.hosts),
             "segments": [
@@ -187,11 +183,7 @@ class Mapping:
                     "name": segment.name,
                     "priority": segment.priority,
                     "scope": segment.scope,
-                    "requires": {
-                        "hops": list(segment.requirements.hops),
-                        "losses": list(segment.requirements.losses),
-                        "similarity": segment.requirements.similarity,
-                    },
+                    "requires": segment.requirements.asdict(),
                     "tables": [_plain(self.tables[path]) for path in segment.tables],
                 }
                 for segment in self.segments
@@ -217,11 +209,15 @@ class Mapping:
                         "priority": segment.priority,
                         "scope": faces.badge(segment.scope),
                         "tables": len(segment.tables),
-                        "hops": segment.requirements.hops,
-                        "losses": segment.requirements.losses or "none",
-                        "similarity": faces.percent(segment.requirements.similarity),
+                        "hops": needs.hops or "none",
+                        "proofs": needs.proofs or "none",
+                        "losses": needs.losses or "none",
+                        "similarity": faces.percent(needs.similarity),
+                        "freshness": spelled(needs.freshness),
+                        "accept": [f"{item.what} ({item.state}: {item.why})" for item in needs.accept] or "nothing",
                     }
                     for segment in self.segments
+                    for needs in (segment.requirements,)
                 ],
                 {
                     "segment": "Segment",
@@ -229,8 +225,11 @@ class Mapping:
                     "scope": "Scope",
                     "tables": "Tables",
                     "hops": "Hops to prove",
+                    "proofs": "Proofs",
                     "losses": "Losses accepted",
                     "similarity": "Rows alike, at least",
+                    "freshness": "Picture at most as old as",
+                    "accept": "Accepted by name",
                 },
                 caption="Segments and what their destination must meet",
             ),
@@ -245,7 +244,7 @@ class Mapping:
                             "partition": "Partitioned by",
                             "cluster": "Clustered by",
                             "target": "Changed on the way or on the target",
-                            "clean": "Cleaning",
+                            "clean": "Cleaning and tolerances",
                         },
                     ),
                 )
@@ -277,6 +276,7 @@ def _plain(table: TableMap) -> dict[str, Any]:
                 "warehouse_name": column.warehouse_name,
                 "rule": column.rule,
                 "clean": [rule if isinstance(rule, str) else dict(rule) for rule in column.clean],
+                "tolerate": [item.asdict() for item in column.tolerate],
             }
             for column in table.columns
         ],
@@ -292,6 +292,7 @@ def _shown(table: TableMap) -> dict[str, object]:
     if table.dedupe:
         cleaned.append(f"duplicates by {', '.join(table.dedupe.by)}")
     cleaned += [f"rejected: {reject.name}" for reject in table.reject]
+    cleaned += [f"tolerated in {column.name}: {rule.said}" for column in table.columns for rule in column.tolerate]
     return {
         "table": f"{table.database}.{table.name}",
         "warehouse": table.warehouse_name,

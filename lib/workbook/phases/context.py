@@ -18,10 +18,14 @@ from workbook.errors import TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
-from workbook.phases.ledger import Ledger, LedgerJournal, reports_folder
-from workbook.phases.order import PhaseKind, phase_named
+from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
+from workbook.phases.order import IN_ORDER, PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.site.signatures import digest
+from workbook.validate.delta import Earlier
+from workbook.validate.replay_scratch import sweep_leftovers
+from workbook.validate.resume import Notes
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -63,7 +67,8 @@ class Phase:
     @cached_property
     def catalog(self) -> Catalog:
         """What the source holds in the databases of the params, read once."""
-        return read_catalog(self.source, self.settings.source.databases)
+        # The validation says itself what it may not see, and goes on.
+        return read_catalog(self.source, self.settings.source.databases, bodies=self.kind.name != "validate")
 
     def target_catalog(self) -> Catalog:
         """What the target holds now, in the databases of the params that are there."""
@@ -115,6 +120,10 @@ class Phase:
         """The objects on target and warehouse that the workbook made in this environment."""
         return self.ledger.owned()
 
+    def notes(self) -> Notes:
+        """What a validation of this environment that did not end has read, and where this one notes what it reads."""
+        return Notes(reports_folder() / LEDGER, self.settings.environment, self.run_dir.name)
+
     def result_of(self, phase: str) -> dict[str, Any] | None:
         """The result of an earlier phase of this environment, as its JSON holds it; None where it was never finished."""
         done = self.ledger.phases().get(phase_named(phase).name)
@@ -122,6 +131,46 @@ class Phase:
             return None
         result: dict[str, Any] = json.loads(Path(done.result).read_text(encoding="utf-8"))
         return result
+
+    def previous(self) -> tuple[str, dict[str, Any]] | None:
+        """The name and the result of this phase in the latest earlier run of this environment that left one; None for the first."""
+        pattern = f"*-{self.settings.environment}-????/{self.kind.name}.json"
+        for path in sorted(self.run_dir.parent.glob(pattern), reverse=True):
+            if path.parent.name >= self.run_dir.name:
+                continue
+            try:
+                record = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
+                # The name of one environment may end as another's does.
+                if record["environment"] == self.settings.environment:
+                    return path.parent.name, json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError):
+                continue
+        return None
+
+    def earlier_proof(self) -> Earlier:
+        """The last good verdict of this environment and where a delta goes on from it; or why there is none.
+
+        Whatever wrote to the target since, or was taken back there, ends it.
+        """
+        cursor = self.ledger.noted("proof")
+        loaded = (self.result_of("warehouse") or {}).get("snapshot", {}).get("gtid_executed", "")
+        if cursor is None:
+            return Earlier(loaded=loaded)
+        if cursor["after"] != self._writers():
+            return Earlier(why="a phase has written to the target since, or was taken back", loaded=loaded)
+        path = Path(cursor["result"])
+        if not path.exists():
+            return Earlier(why=f"the result of the run {cursor['run']} is gone", loaded=loaded)
+        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "", loaded)
+
+    def _writers(self) -> list[list[str | None]]:
+        """What has written to the target, as the ledger knows it now."""
+        done = self.ledger.phases()
+        return [
+            [kind.name, done[kind.name].run_id, done[kind.name].started, done[kind.name].status]
+            for kind in IN_ORDER
+            if kind.writes_target and kind.name in done
+        ]
 
     def finish(self, result: Any) -> Any:
         """Save the result as `<phase>.json` (and the `files` it has beside it), note the state that a rollback to this phase must meet, then judge.
@@ -134,10 +183,16 @@ class Phase:
         part = path.with_suffix(".json.part")
         part.write_text(json.dumps(content, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
         part.rename(path)
+        self.ledger.note(result_note(self.kind.name, self.run_dir.name), digest(path))
         for name, text in getattr(result, "files", {}).items():
             (self.run_dir / name).parent.mkdir(exist_ok=True)
             (self.run_dir / name).write_text(text, encoding="utf-8")
         good = verdict in GOOD
+        if good:
+            for name, value in getattr(result, "notes_when_good", {}).items():
+                self.ledger.note(
+                    name, {**value, "run": self.run_dir.name, "result": str(path), "after": self._writers()}
+                )
         self.ledger.end(self._entry, "done" if good else "failed", self._fingerprint(), str(path))
         if self._record is not None:
             self._record.phase_ended(self.kind, verdict, time.monotonic() - self._started, "ok" if good else "failed")
@@ -156,6 +211,8 @@ class Phase:
         """The state, by server, of what this phase writes to: its restore point before, its mark after."""
         found = {}
         if self.kind.writes_target:
+            # What a killed validation has left is no part of the state.
+            sweep_leftovers(self.target)
             found["target"] = target_fingerprint(self.target)
         if self.kind.writes_warehouse:
             found["warehouse"] = warehouse_fingerprint(self.warehouse, self.settings)
@@ -173,6 +230,11 @@ class Phase:
                 ("Warehouse", f"{warehouse.project}.{warehouse.dataset} ({place})"),
             )
         )
+
+
+def result_note(phase: str, run_id: str) -> str:
+    """The name under which the ledger keeps the hash of a result as it was written."""
+    return f"result of {phase} in {run_id}"
 
 
 def open_phase(name: str, values: Keys[str, Any]) -> Phase:

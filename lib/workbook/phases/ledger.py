@@ -15,6 +15,8 @@ from workbook.errors import TerminalError
 from workbook.params import CHECKOUT
 from workbook.pipelines.standing import Standing
 
+# The file's name, in the folder of the reports.
+LEDGER = "ledger.sqlite"
 _metadata = sa.MetaData()
 _phases = sa.Table(
     "phases",
@@ -54,6 +56,16 @@ _moves = sa.Table(
     sa.Column("before", sa.JSON, nullable=False),  # the restore point: where it was, and what it had run on each side
     sa.Column("proof", sa.JSON, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+)
+_signatures = sa.Table(
+    "signatures",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("environment", sa.String, nullable=False, index=True),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("signed_by", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
 )
 _notes = sa.Table(
     "notes",
@@ -96,7 +108,7 @@ class Ledger:
         folder = folder or reports_folder()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(f"sqlite:///{folder / 'ledger.sqlite'}", connect_args={"timeout": 30})
+            self._engine = sa.create_engine(f"sqlite:///{folder / LEDGER}", connect_args={"timeout": 30})
             _metadata.create_all(self._engine)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             raise TerminalError(
@@ -258,6 +270,41 @@ class Ledger:
         """Note what came of a move."""
         with self._connection() as connection:
             connection.execute(_moves.update().where(_moves.c.id == number).values(proven=proven, proof=list(proof)))
+
+    def sign(self, run_id: str, signed_by: str, at: str, record: Mapping[str, Any]) -> None:
+        """Keep a signature of a run."""
+        values = {"run_id": run_id, "signed_by": signed_by, "at": at, "record": dict(record)}
+        with self._connection() as connection:
+            connection.execute(_signatures.insert().values(environment=self.environment, **values))
+
+    def signatures(self, run_id: str) -> list[dict[str, Any]]:
+        """The records of the signatures of a run, oldest first."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_signatures.c.record)
+                .where(_signatures.c.environment == self.environment, _signatures.c.run_id == run_id)
+                .order_by(_signatures.c.id)
+            ).all()
+        return [row[0] for row in rows]
+
+    def of_run(self, phase: str, run_id: str) -> Done | None:
+        """The latest entry of a phase in a run that was not undone."""
+        with self._connection() as connection:
+            row = (
+                connection.execute(
+                    sa.select(_phases)
+                    .where(
+                        _phases.c.environment == self.environment,
+                        _phases.c.phase == phase,
+                        _phases.c.run_id == run_id,
+                        _phases.c.status != "undone",
+                    )
+                    .order_by(_phases.c.id.desc())
+                )
+                .mappings()
+                .first()
+            )
+        return None if row is None else Done(**{name: row[name] for name in Done.__dataclass_fields__})
 
     def note(self, name: str, value: Any) -> None:
         """Keep a small value under a name, in the place of an earlier one."""

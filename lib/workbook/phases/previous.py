@@ -8,6 +8,7 @@ from workbook.names import quote_mysql
 from workbook.params import Settings
 from workbook.phases.fingerprint import differences, target_fingerprint
 from workbook.phases.ledger import Ledger, reports_folder
+from workbook.phases.ledger import now as moment
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.refresh import go_back
@@ -15,6 +16,8 @@ from workbook.refresh.back import Back
 from workbook.servers import connect_target
 
 _PHASE = "bulk_load"
+# Under this name the ledger keeps when another copy was last swapped in.
+SWAPPED_BACK = "previous copy read since"
 # What a swap exchanges; all else in a database stays where it is.
 _KINDS = ("table", "rows of", "trigger")
 
@@ -45,6 +48,7 @@ def to_previous_copy(settings: Settings, say: Callable[[str], None] = print) -> 
         expected = ledger.noted(f"copy {back.mark}") or ((latest and latest.before) or {}).get("target")
         ledger.note(f"copy {back.aside_mark}", _exchanged(now, back.read))
         ledger.stands_at(_PHASE, {"target": state})
+        ledger.note(SWAPPED_BACK, moment())
         wanted = _exchanged(expected or {}, back.read)
         wrong = differences(wanted, _exchanged(state, back.read))
         if expected is None:

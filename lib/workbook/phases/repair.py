@@ -14,7 +14,7 @@ from workbook.bulk.copy import Way, job
 from workbook.bulk.crew import address
 from workbook.bulk.ledger import SCHEMA
 from workbook.bulk.pump import move
-from workbook.bulk.wire import Wire, WireError, drivers, reader, writer
+from workbook.bulk.wire import Loader, Wire, WireError, drivers, reader, writer
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import Refused, TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
@@ -203,11 +203,11 @@ def _read_into(item: Repair, new: str, ends: Ends) -> None:
 
 
 @contextlib.contextmanager
-def _wires(ends: Ends) -> Iterator[tuple[Wire, Wire]]:
+def _wires(ends: Ends) -> Iterator[tuple[Wire, Loader]]:
     driver = drivers()[0]
     read = reader(address(ends.source), driver)
     try:
-        write = writer(address(ends.target), driver)
+        write = writer(address(ends.target))
         try:
             yield read, write
         finally:

@@ -23,6 +23,7 @@ from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.refresh.swap import restore_triggers
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
+from workbook.validate.replay_scratch import sweep_leftovers
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         _refuse_applied(settings, to, [phase.name for phase in undoing])
     states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
+    sweep_leftovers(target)
     restored: tuple[Catalog, MappingInForce] | None = None
     names = {phase.name for phase in undoing}
     if {"bulk_load", "cdc"} & names and "schema" not in names:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workbook import faces
 from workbook.faces import Html
-from workbook.site import pages, shell
+from workbook.site import pages, shell, signatures
 from workbook.site import runs as history
 from workbook.site.runs import Run
 
@@ -21,7 +21,8 @@ def build_index(reports: Path) -> Path:
     runs = _all(reports)
     before = history.before(runs)
     for run in runs:
-        if not run.broken and not _fresh(reports / run.folder):
+        # A page that tells of a signature looks at the signed files again.
+        if not run.broken and (run.signed.word or not _fresh(reports / run.folder)):
             _write_run(reports, run, before.get(run.folder))
     newest = runs[::-1]
     latest: dict[str, Run] = {}
@@ -67,7 +68,7 @@ def _write_run(reports: Path, run: Run, then: Run | None) -> Path:
             changes=history.changes(then, run) if then else [],
             phases=_phases(run),
             unlike=_unlike(run),
-            files=[name for name in ("run.json", "run.log") if (path.parent / name).is_file()],
+            files=[name for name in ("run.json", "run.log", signatures.FILE) if (path.parent / name).is_file()],
         ),
     )
     return path

@@ -13,7 +13,8 @@ from workbook.site import cells, shell
 from workbook.site.runs import Phase, Run, read
 
 # No value can hold these marks: what is shown has its < escaped.
-_PHASES_BEGIN, _PHASES_END = "<!-- phases -->", "<!-- end of phases -->"
+_PHASES = ("<!-- phases -->", "<!-- end of phases -->")
+_SIGNATURES = ("<!-- signatures -->", "<!-- end of signatures -->")
 
 
 def render_page(
@@ -59,6 +60,7 @@ def render_page(
             facts=facts,
             phase=phase,
             phases=_phases(facts, phase.name if phase else ""),
+            signatures=_signatures(facts, phase.name if phase else ""),
             seconds=phase.seconds if phase else content.metadata.get("papermill", {}).get("duration"),
             notebook=notebook.name if notebook.parent == html.parent else None,
             show_code=show_code,
@@ -67,22 +69,28 @@ def render_page(
 
 
 def refresh_phases(run: Run, folder: Path) -> None:
-    """Bring the list of phases up to date in the run's pages: each was made before the phases after it had ended."""
+    """Bring the list of phases, and signatures, up to date in the run's pages: both come after the page was made."""
     for phase in run.phases:
         if phase.page is None:
             continue
         page = folder / phase.page
-        old = page.read_text(encoding="utf-8", errors="replace")
-        before, mark, rest = old.partition(_PHASES_BEGIN)
-        _, end, after = rest.partition(_PHASES_END)
-        new = f"{before}{_phases(run, phase.name)}{after}"
-        if mark and end and new != old:
+        old = new = page.read_text(encoding="utf-8", errors="replace")
+        for marks, part in ((_PHASES, _phases(run, phase.name)), (_SIGNATURES, _signatures(run, phase.name))):
+            before, mark, rest = new.partition(marks[0])
+            _, end, after = rest.partition(marks[1])
+            new = f"{before}{part}{after}" if mark and end else new
+        if new != old:
             shell.write(page, new)
 
 
 def _phases(facts: Run | None, current: str) -> Html:
     made = shell.environment().get_template("phases.html.j2").render(facts=facts, current=current)
-    return Html(f"{_PHASES_BEGIN}{made}{_PHASES_END}")
+    return Html(f"{_PHASES[0]}{made}{_PHASES[1]}")
+
+
+def _signatures(facts: Run | None, current: str) -> Html:
+    made = facts.signed.section() if facts and current == "validate" else ""
+    return Html(f"{_SIGNATURES[0]}{made}{_SIGNATURES[1]}")
 
 
 def _phase_of(facts: Run | None, page: str, notebook: str) -> Phase | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workbook.faces import human_seconds
+from workbook.site import signatures
+from workbook.site.signatures import Signed
 
 # More tables than this that are not "same" are counted, not named.
 _NAMED_TABLES = 300
@@ -65,6 +67,7 @@ class Run:
     phases: tuple[Phase, ...] = ()
     validation: Validation | None = None
     broken: str = ""
+    signed: Signed = field(default_factory=Signed)
 
     @property
     def good(self) -> bool:
@@ -110,6 +113,7 @@ def read(record: Mapping[str, Any], folder: Path, validation: Validation | None 
         else {},
         phases=tuple(_phase(phase, folder) for phase in phases),
         validation=validation,
+        signed=signatures.read(folder),
     )
 
 

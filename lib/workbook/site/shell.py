@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from workbook import faces
+from workbook import faces, looks
 from workbook.errors import TerminalError
 from workbook.faces import Html
 
@@ -27,11 +27,11 @@ class Asset:
 def stylesheet() -> str:
     """The site's rules with the palette and the rules of the fragments."""
     palette = (
-        f":root{{color-scheme:light;{faces.LIGHT}}}"
-        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{faces.DARK}}}}}"
-        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{faces.DARK}}}}}"
+        f":root{{color-scheme:light;{looks.LIGHT}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{looks.DARK}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{looks.DARK}}}}}"
     )
-    return palette + faces.RULES + "\n" + _static("site.css")
+    return palette + looks.RULES + "\n" + _static("site.css")
 
 
 @cache

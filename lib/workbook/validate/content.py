@@ -1,29 +1,37 @@
 """The content of one table on all three servers: read once on each, the hops set side by side, differences located."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from workbook.bulk.chunks import chunkable_key
+from workbook.bulk.chunks import Chunk, chunkable_key
 from workbook.bulk.salts import tokens_of
 from workbook.catalog import Table
-from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
-from workbook.mapping.cleaning import clean_select, clean_type, raw_type
+from workbook.mapping.cleaning import clean_type
 from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
 from workbook.servers import Server, Session
-from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, google_value, on_target
+from workbook.validate.again import BothEnds, look_again, without_wrong
+from workbook.validate.behind import Behind, Late, not_yet
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Kind, fields, on_target
+from workbook.validate.ends import TableEnds, attempted, clean_columns, google_columns, warehouse_sides
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
+from workbook.validate.fence import Fence
+from workbook.validate.hops import HOPS
+from workbook.validate.keyed import read_keyed
 from workbook.validate.locate import MOST_PAIRS, End, GoogleEnd, MysqlEnd, Region, Search, in_buckets
 from workbook.validate.masked import MaskedEnd, has_tokens, masked_side
-from workbook.validate.result import HOPS, TableVerdict
-from workbook.validate.rows import Located, keys_of, readable
-from workbook.validate.sums import Reading, Side, bucket_count, google_sides
+from workbook.validate.result import TableVerdict, unread
+from workbook.validate.resume import Notes, State, noted_of, open_snapshot
+from workbook.validate.rows import Located, keys_of, listed, readable
+from workbook.validate.sums import Reading, Side, bucket_count
+from workbook.validate.tolerances import Ends, cleaned, not_needed, ruled, said, tolerated
 from workbook.validate.walk import walk_alone, walk_both
 
 if TYPE_CHECKING:
@@ -32,79 +40,80 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 # A chunk of more rows than this is taken apart by buckets before its rows are set side by side.
 _LARGE_CHUNK = 100_000
-# Names that BigQuery's API and its SQL have for one type.
-_SAME_TYPE = {
-    "INT64": "INTEGER",
-    "FLOAT64": "FLOAT",
-    "BOOL": "BOOLEAN",
-    "DECIMAL": "NUMERIC",
-    "BIGDECIMAL": "BIGNUMERIC",
-}
+# So often is a table read of which very many rows were in flight.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of a validation; without a warehouse, one hop. `pause` is called between chunks and holds the work up."""
+    """The servers of a validation; without a warehouse, one hop. `pause` may hold the work up; for `notes` see resume.py.
+
+    With a fence, rows that differ while something moves are looked at again; `behind` knows of rows of the warehouse
+    that are older than Cloud SQL's.
+    """
 
     source: Server
     target: Server
     warehouse: "bigquery.Client | None"
     pause: Callable[[], None] = lambda: None
+    notes: Notes | None = None
+    fence: Fence | None = None
+    behind: Behind | None = None
 
 
-@dataclass
-class _Ends:
-    """What is known of one table while it is compared."""
+def compare_table(
+    servers: Servers, table: Table, mapped: TableMap, settings: Settings, chunks: Sequence[Chunk] | None = None
+) -> list[TableVerdict]:
+    """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason.
 
-    table: Table
-    mapped: TableMap
-    fields: tuple[Field, ...]
-    buckets: int
-    raw: str
-    clean: str
-    left_out: int | None = None  # rows of the source that the mapping's filter leaves out
-    retyped: dict[str, str] = field(default_factory=dict)  # columns of the raw table that have another type
+    With `chunks`, only their rows on the first hop; none of it where the servers do not order the keys alike.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        states: list[State] = []
 
-    @property
-    def keyed(self) -> bool:
-        """Whether the source holds each row once."""
-        return bool(self.table.key)
+        def opened(session: Session, states: list[State] = states) -> None:
+            states.append(open_snapshot(session, servers.notes is not None))
 
-    @property
-    def plain(self) -> bool:
-        """Whether no rule makes the clean table another than the raw one."""
-        mapped = self.mapped
-        return not (any(column.clean for column in mapped.columns) or mapped.dedupe or mapped.reject)
-
-    @property
-    def expected(self) -> str:
-        """What the rules make of the raw table, as something to select from."""
-        return self.raw if self.plain else f"({clean_select(self.mapped, self.raw)})"
-
-
-def compare_table(servers: Servers, table: Table, mapped: TableMap, settings: Settings) -> list[TableVerdict]:
-    """The verdicts of one table on its hops. A side that cannot be read makes its hops incomparable, with the reason."""
-    with servers.source.session() as source, servers.target.session() as target:
-        for session in (source, target):
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        return compare_in(source, target, servers, table, mapped, settings)
+        with ExitStack() as stack:
+            if servers.fence is not None:
+                source, target, _ = stack.enter_context(servers.fence.snapshots(opened))
+            else:
+                source, target = (stack.enter_context(one.session()) for one in (servers.source, servers.target))
+                opened(source)
+                opened(target)
+            found = compare_in(source, target, servers, table, mapped, settings, states, chunks)
+        if not found:
+            return []
+        # Where more rows were in flight than can be looked at one by one, the table is read once more.
+        if found[0].again is None or not found[0].again.more or found[0].verdict == "different" or attempt == _ATTEMPTS:
+            break
+    return found
 
 
 def compare_in(
-    source: Session, target: Session, servers: Servers, table: Table, mapped: TableMap, settings: Settings
+    source: Session,
+    target: Session,
+    servers: Servers,
+    table: Table,
+    mapped: TableMap,
+    settings: Settings,
+    states: Sequence[State] = (State(), State()),
+    chunks: Sequence[Chunk] | None = None,
 ) -> list[TableVerdict]:
-    """The verdicts of one table as two sessions see it, in the transactions that they are in."""
+    """The verdicts of one table as two sessions see it, in the transactions that they are in, of these states."""
     started = time.monotonic()
-    warehouse, client = settings.warehouse, servers.warehouse
+    warehouse, client = settings.warehouse, servers.warehouse if chunks is None else None
     project = client.project if client else ""
     whole, flow = table, mapped.flow
     # The key that names a row is one that the target has too.
     table = kept_table(whole, flow)
-    ends = _Ends(
+    chosen = attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
+    if isinstance(chosen, str):
+        return unread(table, HOPS if client else HOPS[:1], chosen)
+    ends = TableEnds(
         table,
         mapped,
-        fields(table, mapped, tokens_of(table, mapped, settings)),
+        chosen,
         bucket_count(table.rows_estimate),
         bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
@@ -116,30 +125,35 @@ def compare_in(
             if session.flavour == "mariadb":
                 # It knows no hint against merging.
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
-        in_warehouse = pool.submit(_warehouse_sides, client, ends, settings) if client else None
+        in_warehouse = pool.submit(warehouse_sides, client, ends, settings) if client else None
         alike, readings = _readings(source, target, whole, ends)
-        sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike)
+        if chunks is None:
+            sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike, states)
+        elif alike:
+            sides["source"], sides["target"] = read_keyed(readings, chunks, servers.pause, attempted)
+        else:
+            return []
         if flow.where:
             out = f"SELECT COUNT(*) FROM {mysql_path(*table.path)} WHERE NOT IFNULL(({flow.where}), 0)"
             ends.left_out = int(source.scalar(out))
         if in_warehouse is None:
-            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike)
+            verdict = _hop(HOPS[0], sides, ends, readings, client, settings, alike, servers.fence)
             return [replace(verdict, seconds=time.monotonic() - started)]
         sides["warehouse"], expected, clean = in_warehouse.result()
         for hop in HOPS:
             twin = next((one for one in found if one.hop == "target-warehouse"), None)
-            if hop == "source-warehouse" and twin and found[0].verdict == "same" and flow == DIRECT:
+            if hop == "source-warehouse" and twin and found[0].equal and flow == DIRECT:
                 # Source and target are alike to the byte: what the target's hop shows is true of the source's.
                 found.append(replace(twin, hop=hop, why=twin.why.replace("target:", "source:", 1)))
                 continue
-            found.append(_hop(hop, sides, ends, readings, client, settings, alike))
+            found.append(_hop(hop, sides, ends, readings, client, settings, alike, servers.fence, servers.behind))
     assert client
     found[1] = _clean_verdict(client, ends, settings, found[1], expected, clean)
     seconds = time.monotonic() - started
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
 
 
-def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tuple[bool, tuple[Reading, Reading]]:
+def _readings(source: Session, target: Session, whole: Table, ends: TableEnds) -> tuple[bool, tuple[Reading, Reading]]:
     """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; how each is read.
 
     Not where MariaDB has its own order (uuid, collations), where the mapping makes the table another one, and where the
@@ -166,93 +180,35 @@ def _readings(source: Session, target: Session, whole: Table, ends: _Ends) -> tu
 
 
 def _mysql_sides(
-    servers: Servers, readings: tuple[Reading, Reading], whole: Table, ends: _Ends, alike: bool
+    servers: Servers,
+    readings: tuple[Reading, Reading],
+    whole: Table,
+    ends: TableEnds,
+    alike: bool,
+    states: Sequence[State],
 ) -> tuple[Side | str, Side | str]:
     source, target = readings
     there = carried_table(whole, ends.mapped.flow)
     if not has_tokens(source.fields):
         shared = servers.warehouse is not None
-        return walk_both((source, whole), (target, there), ends.keyed, servers.pause, _attempted, alike, shared)
+        read = (source, whole), (target, there)
+        noted = noted_of(servers.notes, read, states, ends.keyed, shared)
+        return walk_both(*read, ends.keyed, servers.pause, attempted, alike, shared, noted)
     # No server may know the tokens: the source's rows are read here.
-    here = _attempted(lambda: masked_side(source, ends.keyed))
-    return here, _attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))
-
-
-def _attempted(read: Callable[[], Found]) -> Found | str:
-    """What was read, or the reason why it could not be."""
-    try:
-        return read()
-    except WorkbookError as error:
-        return error.found
-    except Exception as error:
-        # Imported here, because the import costs seconds that a comparison without a warehouse need not pay.
-        from google.cloud.exceptions import GoogleCloudError, NotFound
-
-        if isinstance(error, NotFound):
-            return f"it is not there: {error.message[:200]}"
-        if isinstance(error, GoogleCloudError):
-            return f"the warehouse answered: {str(error)[:300]}"
-        raise
-
-
-def _warehouse_sides(
-    client: "bigquery.Client", ends: _Ends, settings: Settings
-) -> tuple[Side | str, Side | str, Side | str]:
-    """The checksums of the raw table, of what its rules make of it, and of the clean table.
-
-    Where there are no rules the clean table is a copy of the raw one and is encoded as that. Tables of the same
-    columns are read by one job; where that fails, one at a time, so that the one at fault is known.
-    """
-    names = [item.warehouse_name for item in ends.fields]
-    raw_path = f"{client.project}.{settings.warehouse.raw_dataset}.{ends.mapped.warehouse_name}"
-    odd = _attempted(lambda: {field.name for field in client.get_table(raw_path).schema} ^ set(names))
-    if odd:
-        why = odd if isinstance(odd, str) else f"its columns are not the mapping's: {', '.join(sorted(odd)[:5])}"
-        return why, why, why
-    types = _attempted(lambda: {item.name: item.field_type for item in client.get_table(raw_path).schema})
-    if not isinstance(types, str):
-        for column in ends.mapped.columns:
-            here, there = raw_type(column), types[column.warehouse_name]
-            if _SAME_TYPE.get(here, here) != _SAME_TYPE.get(there, there):
-                ends.retyped[column.name] = f"the type {here} became {there}"
-    if ends.retyped:
-        why = "; ".join(f"{name}: {what}" for name, what in ends.retyped.items())
-        return why, why, why
-
-    def alone(source: str, values: list[str], keyed: bool) -> Side | str:
-        found = _attempted(lambda: google_sides(client, [source], names, values, keyed, ends.buckets))
-        return found if isinstance(found, str) else found[0]
-
-    def read(sources: list[str], values: list[str], keyed: bool) -> list[Side | str]:
-        one_job = _attempted(lambda: google_sides(client, sources, names, values, keyed, ends.buckets))
-        if not isinstance(one_job, str):
-            return list(one_job)
-        return [alone(source, values, keyed) for source in sources]
-
-    if ends.plain:
-        raw, clean = read([ends.raw, ends.clean], _google_columns(ends)[1], ends.keyed)
-        return raw, raw, clean
-    (raw,) = read([ends.raw], _google_columns(ends)[1], ends.keyed)
-    # What rules make of keys may be there twice.
-    expected, clean = read([ends.expected, ends.clean], _clean_columns(ends)[1], False)
-    return raw, expected, clean
-
-
-def _google_columns(ends: _Ends) -> tuple[list[str], list[str]]:
-    """The encoded columns of the raw table: those of the key, and all."""
-    values = [google_value(item.warehouse_name, item.rule.google, item.rule.free) for item in ends.fields]
-    keyed = [value for value, item in zip(values, ends.fields, strict=True) if item.key]
-    return keyed or values, values
+    here = attempted(lambda: masked_side(source, ends.keyed))
+    return here, attempted(lambda: walk_alone(target, there, ends.keyed, servers.pause))
 
 
 def _hop(
     hop: str,
     sides: dict[str, Side | str],
-    ends: _Ends,
+    ends: TableEnds,
     readings: tuple[Reading, Reading],
     client: "bigquery.Client | None",
     settings: Settings,
     alike: bool,
+    fence: Fence | None = None,
+    behind: Behind | None = None,
 ) -> TableVerdict:
     before, after = hop.split("-")
     one, other = sides[before], sides[after]
@@ -276,28 +232,46 @@ def _hop(
             classes=tuple(TableDefect(45, name, "type", 0, 0, 0, what, ()) for name, what in retyped.items()),
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
-    masked = dict(ends.mapped.flow.masks) if before == "source" else {}
-    states = {item.name: "tolerated" if item.name in masked else _settled(item, hop, one) for item in ends.fields}
+    let = ruled(ends.mapped, one.losses if hop != HOPS[0] else {}, before == "source")
+    base = replace(base, let_through=let)
+    by_rule = {item.column for item in let}
+    states = {item.name: "tolerated" if item.name in by_rule else "proven" for item in ends.fields}
     if one.total[kind] == other.total[kind]:
-        why = "; ".join(filter(None, (_tolerance(hop, one), _on_the_way(ends) if before == "source" else "")))
-        return replace(base, verdict="same", columns=states, similarity=1.0, why=why)
+        why = "; ".join((*said(let), *(_on_the_way(ends) if before == "source" else ())))
+        let += not_needed(ends.mapped, one.rows)
+        return replace(base, verdict="same", columns=states, similarity=1.0, why=why, let_through=let)
 
     def end(name: str, side: Side) -> End:
         if name == "warehouse":
             assert client
-            return GoogleEnd(client, ends.raw, *_google_columns(ends))
+            return GoogleEnd(client, ends.raw, *google_columns(ends))
         chunks = [(chunk, digest.rows) for chunk, digest in side.chunks.values()]
         reading = readings[name == "target"]
         if has_tokens(reading.fields):
             return MaskedEnd(reading, kind)
         return MysqlEnd(reading, kind, chunks)
 
-    search = Search(names, ends.table.key, settings.validate_.samples)
-    why = _attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
-    located = search.located()
-    judged = _different(base, states, search, located, why)
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
+    why = attempted(lambda: _search(search, (end(before, one), end(after, other)), (one, other), ends, alike))
+    again = None
+    if hop == HOPS[0] and fence is not None and not why and not fence.still:
+        both = BothEnds.of(readings, ends.table, ends.mapped.flow, (one, other), kind)
+        search, again = look_again(fence, both, search)
+        if not again.wrong:
+            return without_wrong(base, states, again, (*said(let), *_on_the_way(ends)))
+    if hop == HOPS[0]:
+        ends.wrong = search.odd
+    located, late = search.located(), Late()
+    if hop != HOPS[0] and behind is not None and not why:
+        located, late = behind.told(
+            ends.mapped.target_path, on_target(ends.fields, ends.mapped.flow), search, ends.wrong
+        )
+        if late.alone:
+            return not_yet(base, states, late)
+    judged = replace(_different(base, states, search, located, why), again=again, behind=late.rows)
     if why:
         return judged
+    judged = replace(judged, why="; ".join(filter(None, (judged.why, late.said, again.said if again else ""))))
     if hop == HOPS[0] and ends.mapped.flow == DIRECT and search.all_read:
         judged = replace(judged, keys=keys_of(names, ends.table.key, located.differences))
 
@@ -305,7 +279,7 @@ def _hop(
         if side == "warehouse":
             assert client
             columns = tuple((item.warehouse_name, item.rule.warehouse_type) for item in ends.fields)
-            return GoogleReader(client, ends.raw, tuple(_google_columns(ends)[0]), columns, _text_key(ends))
+            return GoogleReader(client, ends.raw, tuple(google_columns(ends)[0]), columns, _text_key(ends))
         reading = readings[side == "target"]
         table = ends.table if side == "source" else carried_table(ends.table, ends.mapped.flow)
         return MysqlReader(reading.session, table, tuple(reading.fields), kind, reading.only)
@@ -315,20 +289,33 @@ def _hop(
         for place, item in enumerate(ends.fields)
         if "SHA2(" in (item.rule.exact if kind == "exact" else item.rule.shared)
     )
-    judged = _explained(judged, ends, names, located, hashed, asked(before), asked(after), settings)
-    return _readable(judged, ends) if hop == HOPS[0] else judged
+    readers = asked(before), asked(after)
+    judged = _explained(judged, ends, names, located, hashed, *readers, settings)
+    of = Ends(*readers, hashed)
+    passed = attempted(
+        lambda: tolerated(judged, ends.table, ends.mapped, located, of, search.all_read, settings.validate_.samples)
+    )
+    if isinstance(passed, str):
+        passed = replace(judged, why="; ".join(filter(None, (judged.why, f"nothing could be tolerated: {passed}"))))
+    return _readable(passed, ends) if hop == HOPS[0] else passed
 
 
-def _readable(judged: TableVerdict, ends: _Ends) -> TableVerdict:
+def _readable(judged: TableVerdict, ends: TableEnds) -> TableVerdict:
     """The verdict with the rows that it shows as MySQL writes them."""
     rules = {item.name: item.rule.name for item in ends.fields}
     classes = (replace(item, samples=tuple(readable(row, rules) for row in item.samples)) for item in judged.classes)
-    return replace(judged, samples=tuple(readable(row, rules) for row in judged.samples), classes=tuple(classes))
+    let = (replace(item, samples=tuple(readable(row, rules) for row in item.samples)) for item in judged.let_through)
+    return replace(
+        judged,
+        samples=tuple(readable(row, rules) for row in judged.samples),
+        classes=tuple(classes),
+        let_through=tuple(let),
+    )
 
 
 def _explained(
     judged: TableVerdict,
-    ends: _Ends,
+    ends: TableEnds,
     names: list[str],
     located: Located,
     hashed: frozenset[int],
@@ -337,7 +324,7 @@ def _explained(
     settings: Settings,
 ) -> TableVerdict:
     """The verdict with its differing rows as named defects; where they cannot be asked for, it stays without names."""
-    classes = _attempted(
+    classes = attempted(
         lambda: explained(
             ends.table, names, located, hashed, before, after, judged.rows_source, settings.validate_.samples
         )
@@ -347,13 +334,13 @@ def _explained(
     return replace(judged, classes=classes)
 
 
-def _text_key(ends: _Ends) -> tuple[str, ...]:
+def _text_key(ends: TableEnds) -> tuple[str, ...]:
     """The columns of the key in the warehouse, where all of them are text."""
     keyed = [item for item in ends.fields if item.key]
     return tuple(item.warehouse_name for item in keyed) if all(item.rule.free for item in keyed) else ()
 
 
-def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends: _Ends, alike: bool) -> str:
+def _search(search: Search, of: tuple[End, End], sides: tuple[Side, Side], ends: TableEnds, alike: bool) -> str:
     """Look where the digests differ: chunk by chunk where both ends have the same chunks, by buckets elsewhere; nothing to say."""
     before, after = of
     one, other = sides
@@ -394,7 +381,7 @@ def _different(
     odd = located.missing + located.extra + located.changed
     why = f"the digests differ; the rows could not be looked at: {failed}" if failed else ""
     if not failed and not search.all_counted:
-        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at"
+        why = f"at least: of the rows that differ {MOST_PAIRS:,} were looked at; one that moved out of these counts as missing"
     return replace(
         base,
         verdict="different",
@@ -403,38 +390,28 @@ def _different(
         extra=located.extra,
         changed=located.changed,
         samples=located.rows,
+        listed=listed(search.names, search.key, located.differences),
         similarity=max(0.0, 1 - odd / total) if total else 0.0,
         why=why,
+        counted=search.all_counted and not failed,
     )
 
 
-def _settled(item: Field, hop: str, side: Side) -> str:
-    """The state of a column that was compared: tolerated where its rule changed values that are there."""
-    if hop != "source-target" and side.losses.get(item.name):
-        return "tolerated"
-    return "proven"
-
-
-def _tolerance(hop: str, side: Side) -> str:
-    lost = {name: count for name, count in side.losses.items() if count} if hop != "source-target" else {}
-    return "; ".join(
-        f"{name}: {count:,} values the warehouse's type cannot hold became NULL, by rule"
-        for name, count in lost.items()
-    )
-
-
-def _on_the_way(ends: _Ends) -> str:
+def _on_the_way(ends: TableEnds) -> list[str]:
     """What the mapping left out or masked between the source and the others, which is no difference."""
     flow = ends.mapped.flow
     words = [f"{ends.left_out:,} rows left out by the filter"] if ends.left_out is not None else []
     words += [f"left out by the mapping: {', '.join(flow.excluded)}"] if flow.excluded else []
-    if flow.masks:
-        words.append(f"compared as masked: {', '.join(name for name, _ in flow.masks)}")
-    return "; ".join(words)
+    return words
 
 
 def _clean_verdict(
-    client: "bigquery.Client", ends: _Ends, settings: Settings, raw: TableVerdict, one: Side | str, other: Side | str
+    client: "bigquery.Client",
+    ends: TableEnds,
+    settings: Settings,
+    raw: TableVerdict,
+    one: Side | str,
+    other: Side | str,
 ) -> TableVerdict:
     """The verdict of the hop into the warehouse, after the clean table was set against its rules over the raw one."""
     if raw.verdict != "same":
@@ -448,11 +425,14 @@ def _clean_verdict(
     if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
-        return replace(raw, columns=states, why="; ".join(filter(None, (raw.why, _cleaned(ends), set_aside))))
-    columns = _google_columns(ends) if ends.plain else _clean_columns(ends)
-    search = Search([column.name for column in ends.mapped.columns], ends.table.key, settings.validate_.samples)
+        let = cleaned(ends.mapped.columns)
+        why = "; ".join(filter(None, (raw.why, *said(let), set_aside)))
+        return replace(raw, columns=states, why=why, let_through=(*raw.let_through, *let))
+    columns = google_columns(ends) if ends.plain else clean_columns(ends)
+    names = [column.name for column in ends.mapped.columns]
+    search = Search(names, ends.table.key, settings.validate_.samples, settings.validate_.listed)
     of = GoogleEnd(client, ends.expected, *columns), GoogleEnd(client, ends.clean, *columns)
-    failed = _attempted(lambda: _search(search, of, (one, other), ends, False))
+    failed = attempted(lambda: _search(search, of, (one, other), ends, False))
     located = search.located()
     judged = _different(raw, states, search, located, failed)
     if not failed:
@@ -466,17 +446,3 @@ def _clean_verdict(
     return replace(
         judged, why="; ".join(filter(None, ("in the clean table, against its rules over the raw one", judged.why)))
     )
-
-
-def _clean_columns(ends: _Ends) -> tuple[list[str], list[str]]:
-    """The encoded columns of the clean table: those of the key, and all."""
-    values = [
-        google_value(column.warehouse_name, CLEAN_CANONICAL[clean_type(column)]) for column in ends.mapped.columns
-    ]
-    keyed = [value for value, column in zip(values, ends.mapped.columns, strict=True) if column.name in ends.table.key]
-    return keyed or values, values
-
-
-def _cleaned(ends: _Ends) -> str:
-    ruled = [column.name for column in ends.mapped.columns if column.clean]
-    return f"cleaned by rule, and proven to be what the rules give: {', '.join(ruled)}" if ruled else ""

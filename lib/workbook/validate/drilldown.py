@@ -1,4 +1,4 @@
-"""The findings on the page: one line each, and folded under it what was seen, why, what mends it, and the broken rows."""
+"""The findings on the page: a line each, and folded under it what was seen, why, what mends it, and the broken rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,75 +9,104 @@ from workbook.validate.rows import RowDifference
 if TYPE_CHECKING:
     from workbook.validate.result import Finding
 
-# More findings than this are in validate.json alone, so that the page stays quick.
-MOST = 200
+# More findings than this, or than fit into so many characters, are in a file alone, so that the page stays quick.
+FINDINGS = "validate/findings.csv"
+MOST, MOST_CHARACTERS = 200, 1_000_000
 _WIDE = 6  # columns of a key that are shown
+_CHANGES = 12  # columns of a row that are shown
 Plain = Callable[[RowDifference], Mapping[str, Any]]
 
 
-def findings(found: Sequence["Finding"], titles: Mapping[str, str], plain: Plain) -> faces.Html:
-    """All findings as a table, then each with its rows; `titles` names the hops, `plain` masks a row as it is to be shown."""
-    lines = [
-        {
-            "id": item.id,
-            "defect": item.defect,
-            "hop": titles.get(item.hop, item.hop),
-            "object": item.object,
-            "column": item.column or "",
-            "rows": "" if item.rows is None else item.rows,
-            "share": "" if item.share is None else faces.bar(item.share),
-        }
-        for item in found
-    ]
-    heads = {
-        "defect": "What",
-        "id": "No.",
-        "hop": "Hop",
-        "object": "Where",
-        "column": "Column",
-        "rows": "Rows",
-        "share": "Of the changed rows",
-    }
-    more = f"{len(found) - MOST:,} more are in validate.json." if len(found) > MOST else ""
-    return faces.stack(
-        faces.table(lines, heads, caption="Findings", limit=MOST),
-        faces.text("Each with what was seen, the likely cause, what mends it, and rows that show it:"),
-        *(_one(item, titles, plain) for item in found[:MOST]),
-        faces.text(more) if more else None,
+def findings(
+    found: Sequence["Finding"],
+    titles: Mapping[str, str],
+    plain: Plain,
+    tables: Mapping[str, str],
+) -> faces.Html:
+    """A line for each finding, its rows folded under it; `titles` names the hops, `plain` masks a row as it is to be shown.
+
+    `tables` are the anchors of the tables' own parts of the page, by their names.
+    """
+    shown = faces.fitting((_one(item, titles, plain, tables) for item in found[:MOST]), MOST_CHARACTERS)
+    more = (
+        faces.block(
+            f'<p class="wb-more">The first {len(shown):,} of {len(found):,} findings; all are in '
+            f'<a href="{FINDINGS}">{FINDINGS}</a>.</p>'
+        )
+        if len(found) > len(shown)
+        else None
     )
+    return faces.stack(faces.block(f'<div class="wb-findings">{"".join(shown)}</div>'), more)
 
 
-def _one(item: "Finding", titles: Mapping[str, str], plain: Plain) -> faces.Html:
+def anchor(item: "Finding") -> str:
+    """The id of a finding on the page."""
+    return f"finding-{item.id}"
+
+
+def _one(item: "Finding", titles: Mapping[str, str], plain: Plain, tables: Mapping[str, str]) -> faces.Html:
     where = f"{item.object}, column {item.column}" if item.column else item.object
-    count = "" if item.rows is None else f": {item.rows:,} row{'s' if item.rows != 1 else ''}"
-    facts = [("Evidence", item.evidence or item.explanation), ("Likely cause", item.cause), ("Mended by", item.mend)]
+    count = "" if item.rows is None else f"{item.rows:,} row{'s' if item.rows != 1 else ''}"
+    if item.total is not None and item.looked is not None and item.looked < item.total:
+        # Of very many rows some are looked at; their number alone would read as if it were all.
+        count = f"{item.rows or 0:,} of {item.looked:,} looked at"
+    share = "" if item.share is None else f"{faces.bare(faces.bar(item.share))} of what was looked at"
+    facts: list[tuple[str, object]] = [
+        ("Evidence", item.evidence or item.explanation),
+        ("Likely cause", item.cause),
+        ("Mended by", item.mend),
+    ]
     if item.total is not None and item.looked is not None and item.looked < item.total:
         facts.append(("Looked at", f"{item.looked:,} of {item.total:,} rows that differ here"))
+    if share:
+        facts.append(("Share", faces.Html(share)))
     if item.repair:
-        facts.append(("Repair file", item.repair))
+        facts.append(
+            ("Repair file", faces.Html(f'<a href="{faces.attribute(item.repair)}">{faces.escape(item.repair)}</a>'))
+        )
+    if item.object in tables:
+        facts.append(("Table", faces.links([(tables[item.object], f"{item.object}: all its columns and figures")])))
     return faces.details(
-        f"{item.id}. {item.defect} · {titles.get(item.hop, item.hop)} · {where}{count}",
+        faces.Html(
+            f"<span>{item.id}. {faces.escape(item.defect, limit=100)}</span><span>{faces.escape(where, limit=200)}</span>"
+            f'<span class="wb-muted">{faces.escape(titles.get(item.hop, item.hop))}</span><span>{count}</span>'
+        ),
         faces.stack(
             faces.table([{"what": what, "text": text} for what, text in facts if text], {"what": "", "text": ""}),
-            _rows(item, plain) if item.samples else None,
+            rows_table(item.samples, plain, f"Rows that show it ({len(item.samples):,} of {item.rows or 0:,})")
+            if item.samples
+            else None,
         ),
+        anchor=anchor(item),
     )
 
 
-def _rows(item: "Finding", plain: Plain) -> faces.Html:
+def rows_table(samples: Sequence[RowDifference], plain: Plain, caption: str) -> faces.Html:
+    """Rows with their keys and, one under the other, what they hold before and after the hop."""
     lines = []
-    for row in item.samples:
+    for row in samples:
         shown = plain(row)
-        line: dict[str, object] = {
-            "row": row.kind,
-            **{f"key {name}": value for name, value in list(shown["key"].items())[:_WIDE]},
-        }
-        for name, values in shown["columns"].items():
-            line |= {f"{name} before": _value(values["source"]), f"{name} after": _value(values["target"])}
-        lines.append(line)
-    heads = {key: "Row is" if key == "row" else key for line in lines for key in line}
-    return faces.table(lines, heads, caption=f"Rows that show it ({len(lines):,} of {item.rows or 0:,})", limit=1000)
+        key = list(shown["key"].items())
+        changes = list(shown["columns"].items())
+        lines.append(
+            {
+                "row": row.kind,
+                "key": _lines([f"{name} = {_value(value)}" for name, value in key], _WIDE),
+                "changes": _lines(
+                    [f"{name}: {_value(one['source'])} → {_value(one['target'])}" for name, one in changes], _CHANGES
+                ),
+            }
+        )
+    heads = {"row": "Row is", "key": "Key", "changes": "Column: before → after"}
+    if not any(line["changes"] for line in lines):
+        del heads["changes"]
+    return faces.table(lines, heads, caption=caption, limit=1000)
 
 
-def _value(text: str | None) -> object:
+def _lines(texts: Sequence[str], most: int) -> faces.Html:
+    more = f'<div class="wb-muted">and {len(texts) - most:,} more columns</div>' if len(texts) > most else ""
+    return faces.Html("".join(f"<div>{faces.escape(text, limit=300)}</div>" for text in texts[:most]) + more)
+
+
+def _value(text: str | None) -> str:
     return "NULL" if text is None else text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Rows of which long values are read, and the characters read of each; the rest of a class is told by these.
 _ROWS = 200
-_CHARACTERS = 100_000
+CHARACTERS = 100_000
 # Keys that are looked up one by one.
 _KEYS = 50
 Plain = dict[Encoded, tuple[str | None, ...]]
@@ -224,15 +224,15 @@ def _mysql_plain(item: Field) -> str:
         return "NULL"
     name = item.stands or quote_mysql(item.name)
     if item.rule.name in ("long-bytes", "geometry-bytes", "bytes"):
-        return f"LOWER(HEX(LEFT(CAST({name} AS BINARY), {_CHARACTERS // 2})))"
+        return f"LOWER(HEX(LEFT(CAST({name} AS BINARY), {CHARACTERS // 2})))"
     text = f"CAST({name} AS CHAR)" if item.rule.name == "json-text" else f"CONVERT({name} USING utf8mb4)"
-    return f"LEFT({text}, {_CHARACTERS})"
+    return f"LEFT({text}, {CHARACTERS})"
 
 
 def _google_plain(name: str, kind: str) -> str:
     column = quote_bigquery(name)
     text = {"BYTES": f"TO_HEX({column})", "JSON": f"TO_JSON_STRING({column})"}.get(kind, column)
-    return f"SUBSTR({text}, 1, {_CHARACTERS})"
+    return f"SUBSTR({text}, 1, {CHARACTERS})"
 
 
 def _read(value: object) -> str | None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from workbook.validate.defects import UNKNOWN, defect_of, object_defect
 from workbook.validate.explain import TableDefect
+from workbook.validate.hops import HOPS
 from workbook.validate.relations_face import RelationVerdict
 from workbook.validate.replay_verdict import InteractionVerdict
-from workbook.validate.result import HOPS, Finding, ObjectVerdict, TableVerdict
+from workbook.validate.result import Finding, ObjectVerdict, TableVerdict
 
 
 def findings_of(
@@ -117,7 +118,7 @@ def _of_relations(relations: Sequence[RelationVerdict]) -> Iterable[Finding]:
         name = f"{item.child}.{item.name}"
         if item.verdict == "incomparable":
             yield Finding("could not be compared", "", name, None, None, item.detail)
-        elif item.verdict != "same":
+        elif item.verdict == "different":
             baseline = item.orphans_source or 0
             if {item.orphans_target, item.orphans_warehouse} <= {None, baseline}:
                 said = item.detail or "parents have other numbers of children than on the source"

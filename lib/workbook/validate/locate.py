@@ -32,6 +32,9 @@ MOST_PAIRS = 1_000_000
 MOST_ROWS = 10_000
 _PAIRS_A_QUERY = 100_000
 _KEYS_A_QUERY = 500
+_BUCKETS_A_PAGE = 200
+# More pairs than this are set side by side in parts, by the first bits of their keys.
+_AT_ONCE, _PART_BITS = 200_000, 4
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ class GoogleEnd:
         found = self.client.query(
             f"SELECT {bucket} AS bucket, STRING_AGG(CONCAT(SUBSTR(k, 1, 16), SUBSTR(h, 1, 16)), '') AS pairs FROM"
             f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {self.source}){test} GROUP BY bucket"
-        ).result()
-        return unpacked(b"".join(bytes.fromhex(row["pairs"]) for row in found))
+        ).result(page_size=_BUCKETS_A_PAGE)
+        # Page by page, because the answer is several times as large as the pairs.
+        return np.concatenate([unpacked(b""), *(unpacked(bytes.fromhex(row["pairs"])) for row in found)])
 
     def rows(self, region: Region, keys: Sequence[str]) -> list[Encoded]:
         """The encoded columns of the rows with these keys."""
@@ -156,12 +160,15 @@ class Search:
     names: Sequence[str]
     key: Sequence[str]
     samples: int
+    most_rows: int = MOST_ROWS
     at_once: bool = True  # whether both ends may be read at the same time: not on one connection
     missing: int = 0
     extra: int = 0
     changed: int = 0
     all_counted: bool = True
     all_read: bool = True
+    only: Keys | None = None  # nothing but rows of these keys is looked at
+    _odd: list[Keys] = field(default_factory=list)
     _pairs: int = 0
     _read: int = 0
     _parts: list[Located] = field(default_factory=list)
@@ -172,13 +179,16 @@ class Search:
             self.all_counted = self.all_read = False
             return
         one, other = self._both(partial(before.pairs, region), partial(after.pairs, region))
+        if self.only is not None:
+            one, other = (pairs[np.isin(pairs[:, 0], self.only)] for pairs in (one, other))
         self._pairs += max(len(one), len(other))
         missing, extra, changed, counts = odd_keys(one, other)
         self.missing += counts[0]
         self.extra += counts[1]
         self.changed += counts[2]
+        self._odd += [missing, extra, changed]
         # Some of every region, so that one kind of difference does not hide another.
-        left = max(MOST_ROWS - self._read, self.samples)
+        left = max(self.most_rows - self._read, self.samples)
         for first in range(0, left, _KEYS_A_QUERY):
             part = slice(first, min(first + _KEYS_A_QUERY, left))
             keys = np.unique(np.concatenate([changed[part], missing[part], extra[part]]))
@@ -193,8 +203,9 @@ class Search:
 
     def _compared(self, before: list[Encoded], after: list[Encoded], gone: set[int], come: set[int]) -> Located:
         """Rows of odd keys set side by side. A row that one end has too often is there once on both: it is a twin."""
-        places = [self.names.index(name) for name in self.key] or range(len(self.names))
-        here, there = ([(_first_bits(row, places), row) for row in rows] for rows in (before, after))
+        # As the servers hash a key: in the order of the columns.
+        places = sorted(self.names.index(name) for name in self.key) or range(len(self.names))
+        here, there = ([(first_bits(row, places), row) for row in rows] for rows in (before, after))
         known = {key for key, _ in here}, {key for key, _ in there}
         found = compare(
             self.names,
@@ -212,7 +223,7 @@ class Search:
         assert row is not None
         if item.kind == "changed" or item.twin:
             return item
-        return replace(item, twin=_first_bits(row, places) in known[item.kind == "missing"])
+        return replace(item, twin=first_bits(row, places) in known[item.kind == "missing"])
 
     def _both(self, one: Callable[[], Found], other: Callable[[], Found]) -> tuple[Found, Found]:
         if not self.at_once:
@@ -220,6 +231,35 @@ class Search:
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.submit(one), pool.submit(other)
             return first.result(), second.result()
+
+    @property
+    def odd(self) -> Keys:
+        """The hashes of the keys of all rows that were seen to differ."""
+        return np.unique(np.concatenate(self._odd)) if self._odd else np.array([], dtype=np.uint64)
+
+    def without(self, keys: Keys) -> Located:
+        """What was found, but for the rows of some keys: hashes as `odd` has them."""
+        missing, extra, changed = (
+            int(sum((~np.isin(part, keys)).sum() for part in self._odd[kind::3])) for kind in range(3)
+        )
+        places = sorted(self.names.index(name) for name in self.key) or range(len(self.names))
+        gone = set(keys.tolist())
+        kept = tuple(
+            item
+            for part in self._parts
+            for item in part.differences
+            if first_bits(item.before or item.after or (), places) not in gone
+        )
+        columns = {
+            name
+            for item in kept
+            if item.before and item.after
+            for name, one, other in zip(self.names, item.before, item.after, strict=True)
+            if one != other
+        }
+        return Located(
+            missing, extra, changed, tuple(sorted(columns)), shown(self.names, self.key, kept, self.samples), kept
+        )
 
     def located(self) -> Located:
         """What was found: exact counts, the columns and samples of the rows that were read."""
@@ -231,6 +271,19 @@ class Search:
 
 def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
     """The keys of rows that are missing, extra and changed, each once, and how many rows those are: as multisets."""
+    if len(before) + len(after) <= _AT_ONCE:
+        return _odd_keys(before, after)
+    shift = np.uint64(64 - _PART_BITS)
+    found = [
+        _odd_keys(before[before[:, 0] >> shift == part], after[after[:, 0] >> shift == part])
+        for part in range(1 << _PART_BITS)
+    ]
+    missing, extra, changed = (np.concatenate([part[place] for part in found]) for place in range(3))
+    counts = [part[3] for part in found]
+    return missing, extra, changed, (sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts))
+
+
+def _odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
     both = np.concatenate([before, after])
     signs = np.repeat(np.array([1, -1]), [len(before), len(after)])
     order = np.lexsort((both[:, 1], both[:, 0]))
@@ -251,10 +304,11 @@ def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, 
 def looked_at(chosen: Iterable[int], one: dict[int, Digest], other: dict[int, Digest]) -> tuple[int, ...]:
     """The differing buckets that are looked at: whole ones, the same on both ends, until they hold many rows."""
     looked: list[int] = []
-    rows = 0
+    rows = [0, 0]
     for bucket in chosen:
-        rows += max(digests[bucket].rows for digests in (one, other) if bucket in digests)
-        if looked and rows > MOST_PAIRS:
+        for end, digests in enumerate((one, other)):
+            rows[end] += digests[bucket].rows if bucket in digests else 0
+        if looked and max(rows) > MOST_PAIRS:
             break
         looked.append(bucket)
     return tuple(looked)
@@ -275,7 +329,7 @@ def _read(end: End, region: Region, keys: Keys) -> list[Encoded]:
     return end.rows(region, [f"{int(key):016x}" for key in keys]) if len(keys) else []
 
 
-def _first_bits(row: Encoded, places: Sequence[int]) -> int:
+def first_bits(row: Encoded, places: Sequence[int]) -> int:
     """The first 64 bits of the hash of a row's key, as the servers know it."""
     key = "".join(row[place] for place in places).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "big")

@@ -1,21 +1,12 @@
-"""The verdict on a relation, its table and its plot: how many children parents have, side by side."""
+"""The verdict on a relation, and its line on the page: how many children parents have, as a bar for each side that differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from workbook import faces
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-_MOST_PLOTTED = 40
-_CLASSES = (
-    ("none", "no child", "#d9d9d9"),
-    ("one", "one", "#9ecae1"),
-    ("few", "2 to 5", "#4292c6"),
-    ("many", "more than 5", "#084594"),
-)
+_CLASSES = (("none", "no child"), ("one", "one"), ("few", "2 to 5"), ("many", "more than 5"))
 
 
 @dataclass(frozen=True)
@@ -77,6 +68,7 @@ def relations_face(relations: Sequence[RelationVerdict]) -> faces.Html:
                 "name": item.name,
                 "child": item.child,
                 "parent": item.parent,
+                "bars": _bars(item),
                 "orphans": _alike([count for count in orphans if count is not None]),
                 **{name: _alike([getattr(side, name) for _, side in item.sides]) for name in Cardinality.SAID},
                 "detail": item.detail,
@@ -87,6 +79,7 @@ def relations_face(relations: Sequence[RelationVerdict]) -> faces.Html:
         "name": "Foreign key",
         "child": "Child",
         "parent": "Parent",
+        "bars": "Children of a parent: none, one, 2–5, more",
         "orphans": "Orphans",
         "parents": "Parents",
         "none": "0 children",
@@ -99,43 +92,29 @@ def relations_face(relations: Sequence[RelationVerdict]) -> faces.Html:
     return faces.table(rows, titles, caption="Foreign keys; source / Cloud SQL / BigQuery where they differ", limit=500)
 
 
-def relations_figure(relations: Sequence[RelationVerdict]) -> "go.Figure":
-    """The share of parents with no child, one, some and many, by relation and side: bars of one relation look alike."""
-    import plotly.graph_objects as go
-
-    chosen = [item for item in _worst_first(relations) if item.sides][:_MOST_PLOTTED]
-    figure = go.Figure()
-    bars = [
-        (faces.plot_text(f"{item.child} → {item.parent}"), side, found) for item in chosen for side, found in item.sides
-    ]
-    for name, said, colour in _CLASSES:
-        counts = [getattr(found, name) for _, _, found in bars]
-        figure.add_bar(
-            orientation="h",
-            y=[[relation for relation, _, _ in bars], [side for _, side, _ in bars]],
-            x=[
-                count / found.parents if found.parents else 0 for count, (_, _, found) in zip(counts, bars, strict=True)
-            ],
-            customdata=counts,
-            name=said,
-            marker_color=colour,
-            hovertemplate="%{y}<br>%{customdata:,} parents with " + said + "<extra></extra>",
+def _bars(item: RelationVerdict) -> faces.Html:
+    """The share of parents with no child, one, some and many: one bar where the sides are alike, else one a side."""
+    sides = item.sides
+    if len({found for _, found in sides}) == 1:
+        sides = (("", sides[0][1]),)
+    drawn = []
+    for side, found in sides:
+        pieces = "".join(
+            f'<span class="wb-{name}" style="width:{getattr(found, name) / found.parents:.2%}"></span>'
+            for name, _ in _CLASSES
+            if found.parents and getattr(found, name)
         )
-    left = len([item for item in relations if item.sides]) - len(chosen)
-    title = "Children of each parent, by relation and side" + (f" ({left} more relations in the table)" if left else "")
-    figure.update_layout(
-        title=title,
-        barmode="stack",
-        xaxis_tickformat=".0%",
-        xaxis_title="share of parents",
-        yaxis_autorange="reversed",
-        height=180 + 22 * max(len(bars), 1),
-    )
-    return figure
+        said = ", ".join(f"{getattr(found, name):,} with {words}" for name, words in _CLASSES)
+        about = faces.attribute(f"{side or 'every side'}: of {found.parents:,} parents {said}")
+        label = f"<small>{faces.escape(side)}</small>" if side else ""
+        drawn.append(
+            f'<div class="wb-kin">{label}<span class="wb-track" role="img" aria-label="{about}" title="{about}">{pieces}</span></div>'
+        )
+    return faces.Html("".join(drawn))
 
 
 def _worst_first(relations: Sequence[RelationVerdict]) -> list[RelationVerdict]:
-    return sorted(relations, key=lambda item: ("different", "incomparable", "same").index(item.verdict))
+    return sorted(relations, key=lambda item: ("different", "incomparable", "tolerated", "same").index(item.verdict))
 
 
 def _alike(counts: Sequence[int]) -> str:

@@ -71,9 +71,7 @@ def compare_interactions(
             InteractionVerdict(code.kind, mysql_path(code.database, code.name), "incomparable", why)
             for code in source.code
         ]
-    proven = {
-        (table.database, table.table) for table in tables if table.hop == "source-target" and table.verdict == "same"
-    }
+    proven = {(table.database, table.table) for table in tables if table.hop == "source-target" and table.equal}
     same = {
         item.target_path
         for item in mapping.in_scope

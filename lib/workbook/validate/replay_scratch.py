@@ -250,6 +250,20 @@ def stage(target: Server, databases: Sequence[str], known: frozenset[tuple[str, 
             sweep(target)
 
 
+def sweep_leftovers(target: Server) -> int:
+    """Take away what a killed run has left, where there is any and no other run is at its replay; how many databases."""
+    with target.session() as session:
+        there = session.scalar(
+            "SELECT (SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE %s)"
+            " + (SELECT COUNT(*) FROM information_schema.USER_ATTRIBUTES WHERE USER = %s)",
+            (_PREFIX.replace("_", "\\_") + "%", ACCOUNT),
+        )
+        # A DROP of nothing would be written to the binlog, as if the target had changed.
+        if not there or session.scalar("SELECT GET_LOCK(%s, 10)", (_LOCK,)) != 1:
+            return 0
+        return sweep(target)
+
+
 def sweep(target: Server) -> int:
     """Take away the scratch databases and the account, also those of a run that was killed; how many databases there were."""
     with target.session() as session:

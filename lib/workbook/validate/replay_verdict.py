@@ -21,7 +21,7 @@ class InteractionVerdict:
 
     kind: str
     name: str
-    verdict: str  # same, different or incomparable
+    verdict: str  # same, different or incomparable; tolerated where the mapping accepts it by name
     detail: str = ""
     calls: int = 0
     proof: str = ""
@@ -232,7 +232,7 @@ def interactions_face(verdicts: Sequence[InteractionVerdict]) -> faces.Html:
             "Nothing acts by itself in scope: no trigger, routine, event or view, and no table that computes."
         )
     counts = [{"kind": _KINDS.get(kind, kind), **found} for kind, found in counted(verdicts).items()]
-    order = {"different": 0, "incomparable": 1, "same": 2}
+    order = {"different": 0, "incomparable": 1, "tolerated": 2, "same": 3}
     rows = [
         {
             "verdict": faces.badge(item.verdict),
@@ -255,12 +255,18 @@ def interactions_face(verdicts: Sequence[InteractionVerdict]) -> faces.Html:
     return faces.stack(
         faces.table(
             counts,
-            {"kind": "Kind", "same": "Same effects", "different": "Different", "incomparable": "Not replayed"},
+            {
+                "kind": "Kind",
+                "same": "Same effects",
+                "tolerated": "Accepted",
+                "different": "Different",
+                "incomparable": "Not replayed",
+            },
             caption="Interactions",
         ),
         faces.table(rows, titles, caption="Each with its calls, differences first", limit=500),
     )
 
 
-_STATES = ("same", "different", "incomparable")
+_STATES = ("same", "tolerated", "different", "incomparable")
 _KINDS = {"table": "table that computes or checks"}

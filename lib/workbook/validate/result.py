@@ -1,28 +1,36 @@
 """The verdict of a validation, down to the column, with what each finding means."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbook import faces
-from workbook.validate import drilldown
+from workbook.catalog import Table
+from workbook.validate import drilldown, heatmap, table_face
+from workbook.validate.again import SecondLook
+from workbook.validate.alike import TableHops, by_table
+from workbook.validate.criteria import NO_CRITERIA, Criteria
 from workbook.validate.explain import TableDefect
-from workbook.validate.relations_face import RelationVerdict, relations_face, relations_figure
+from workbook.validate.front import chance, front
+from workbook.validate.hops import COLUMN_STATES, HOP_TITLES, HOPS, worst_verdict
+from workbook.validate.proof import Proof
+from workbook.validate.relations_face import RelationVerdict, relations_face
 from workbook.validate.replay_verdict import InteractionVerdict, counted, interactions_face
-from workbook.validate.rows import Encoded, RowDifference
+from workbook.validate.rows import Encoded, ListedRow, RowDifference
 from workbook.validate.selftest import SelfTest
+from workbook.validate.since import Since
+from workbook.validate.statistics import TableStatistics
+from workbook.validate.statistics_face import unlike_figures
+from workbook.validate.tolerances import LetThrough, Tolerances
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HOPS = ("source-target", "target-warehouse", "source-warehouse")
-HOP_TITLES = {
-    "source-target": "Source → Cloud SQL",
-    "target-warehouse": "Cloud SQL → BigQuery",
-    "source-warehouse": "Source → BigQuery",
-}
-COLUMN_STATES = ("proven", "tolerated", "sampled", "different", "incomparable")
+# Findings that validate.json holds, and characters of a value in it; all findings are in a file beside it.
+MOST_FINDINGS, _MOST_CHARACTERS = 20_000, 1_000
+_AGAIN = {"rows": "Looked at again", "agreed": "Then agreed", "wrong": "Wrong", "unsettled": "Unsettled"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,11 @@ class TableVerdict:
     """A table on one hop. `columns` holds the state of each; rows are counted on both ends of the hop.
 
     `similarity` is the share of rows alike among all rows of both ends (1.0 where both are empty); None where unknown.
-    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair.
+    `classes` are the defects its differing rows show; `keys` the encoded keys of those rows, for their repair; `listed`
+    those that were read, for the file of rows. `again` tells of rows that differed while something moved. `proof` is full,
+    or delta: then `touched` rows were read now, and the others in the run `proven_in`. `behind` rows changed on Cloud SQL
+    after the warehouse was loaded. `let_through` is what rules of the mapping changed or tolerated; `counted` False where
+    more rows may differ.
     """
 
     database: str
@@ -49,6 +61,25 @@ class TableVerdict:
     seconds: float = 0.0
     classes: tuple[TableDefect, ...] = ()
     keys: tuple[Encoded, ...] = ()
+    listed: tuple[ListedRow, ...] = ()
+    again: SecondLook | None = None
+    proof: str = "full"
+    proven_in: str = ""
+    touched: int | None = None
+    behind: int = 0
+    let_through: tuple[LetThrough, ...] = ()
+    counted: bool = True
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is the same without any tolerance of the mapping."""
+        return self.verdict == "same" and not any(item.used for item in self.let_through)
+
+
+def unread(table: Table, hops: Sequence[str], why: str) -> list[TableVerdict]:
+    """The verdicts of a table that no server can be asked for."""
+    columns = {column.name: "incomparable" for column in table.columns}
+    return [TableVerdict(*table.path, hop, "incomparable", None, None, columns, why=why) for hop in hops]
 
 
 @dataclass(frozen=True)
@@ -109,29 +140,45 @@ class Validation:
     show_values: bool = False
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    resumed: str = ""  # what was taken up of a validation that did not end
     repairs: tuple[dict[str, Any], ...] = ()
     files: dict[str, str] = field(default_factory=dict)  # what lies beside the result: repair/1.sql, …
     selftest: SelfTest = field(default_factory=lambda: SelfTest(()))
     interactions: tuple[InteractionVerdict, ...] = ()
+    segments: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by table
+    statistics: tuple[TableStatistics, ...] = ()
+    proof: Proof = field(default_factory=Proof)
+    criteria: Criteria = NO_CRITERIA
+
+    @property
+    def notes_when_good(self) -> dict[str, Any]:
+        """What the ledger keeps after a good verdict: where a later validation goes on."""
+        return {"proof": self.proof.cursor} if self.proof.cursor else {}
 
     @property
     def verdict(self) -> str:
         """different before incomparable before same: silence is never success.
 
-        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts.
+        Code that cannot be replayed has its definition compared among the objects: of interactions a difference counts
+        here, and the criteria say whether a proof was demanded.
         """
-        return _worst(
+        return worst_verdict(
             [table.verdict for table in self.tables]
             + [item.verdict for item in self.objects]
             + [item.verdict for item in self.relations]
             + ([] if self.selftest.passed else ["incomparable"])
             + [item.verdict for item in self.interactions if item.verdict == "different"]
-            or ["incomparable"]
+            + self.criteria.verdicts
         )
 
     def hop_verdict(self, hop: str) -> str:
         """The verdict of the tables on one hop."""
-        return _worst([table.verdict for table in self.tables if table.hop == hop] or ["incomparable"])
+        return worst_verdict(table.verdict for table in self.tables if table.hop == hop)
+
+    @cached_property
+    def by_table(self) -> tuple[TableHops, ...]:
+        """The tables with their hops, worst first."""
+        return by_table(self.tables, self.segments)
 
     @property
     def coverage(self) -> dict[str, Any]:
@@ -145,15 +192,25 @@ class Validation:
             },
             "interactions": counted(self.interactions),
             "hash_bits": 128,
-            "probability_of_false_same": f"below {max(len(self.tables), 1)} x 2^-128 for differences that are not made on purpose",
+            "probability_of_false_same": f"{chance(len(self.tables))}, for differences that are not made on purpose",
             "selftest": self.selftest.asdict(),
+            "proof": self.proof.asdict(),
+            "second_look": self._second_look(),
             "notes": list(self.notes),
+            "resumed": self.resumed,
         }
+
+    def _second_look(self) -> dict[str, Any]:
+        """How many rows that differed while something moved were looked at again, and what came of them."""
+        looks = [table.again for table in self.tables if table.again is not None]
+        counts = {name: sum(getattr(look, name) for look in looks) for name in ("rows", "agreed", "wrong", "unsettled")}
+        return {**counts, "tables": len(looks), "way": looks[0].way if looks else ""}
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, as validate.json holds them."""
         return {
             "verdict": self.verdict,
+            **self.criteria.asdict(),
             "hops": [
                 {
                     "hop": hop,
@@ -166,8 +223,14 @@ class Validation:
             ],
             "tables": [
                 {
-                    **_plain(table, "samples", "classes", "keys"),
+                    **_plain(table, "samples", "classes", "keys", "listed", "let_through"),
+                    "segment": self.segments.get((table.database, table.table)),
+                    "listed": len(table.listed),
                     "samples": [self._sample(row) for row in table.samples],
+                    "tolerated": [
+                        {**_plain(item, "samples"), "samples": [self._sample(row) for row in item.samples]}
+                        for item in table.let_through
+                    ],
                     "seconds": round(table.seconds, 3),
                 }
                 for table in self.tables
@@ -181,8 +244,15 @@ class Validation:
                     "share": item.share,
                     "samples": [self._sample(row) for row in item.samples],
                 }
-                for item in self.findings
+                for item in self.findings[:MOST_FINDINGS]
             ],
+            "findings_in_all": {"count": len(self.findings), "file": drilldown.FINDINGS if self.findings else None},
+            "statistics": {
+                "tables": len(self.statistics),
+                "figures": sum(table.figures for table in self.statistics),
+                "unlike": sum(table.unlike for table in self.statistics),
+                "file": table_face.COLUMNS,
+            },
             "repairs": list(self.repairs),
             "coverage": self.coverage,
             "snapshot": self.snapshot,
@@ -191,89 +261,90 @@ class Validation:
 
     def _sample(self, row: RowDifference) -> dict[str, Any]:
         def shown(value: str | None) -> str | None:
-            if value is None or self.show_values:
+            if value is None:
                 return value
-            return f"masked, {len(value)} characters"
+            return cut(value) if self.show_values else f"masked, {len(value)} characters"
+
+        def cut(value: str | None) -> str | None:
+            if value is None or len(value) <= _MOST_CHARACTERS:
+                return value
+            return f"{value[:_MOST_CHARACTERS]}… ({len(value):,} characters)"
 
         return {
             "kind": row.kind,
-            "key": {name: shown(value) if row.keyless else value for name, value in row.key},
+            "key": {name: shown(value) if row.keyless else cut(value) for name, value in row.key},
             "columns": {name: {"source": shown(before), "target": shown(after)} for name, before, after in row.columns},
         }
 
     def _repr_html_(self) -> str:
-        return faces.stack(self.summary(), self.findings_table(), self.hops_table(), self.objects_table())
+        return faces.stack(self.summary(), self.findings_table(), self.heat_map(), self.objects_table())
 
     def summary(self) -> faces.Html:
-        """The verdict in boxes."""
-        columns = Counter(state for table in self.tables for state in table.columns.values())
-        rows = sum(table.rows_source or 0 for table in self.tables if table.hop == "source-target")
-        return faces.boxes(
-            ("Verdict", faces.badge(self.verdict)),
-            *((HOP_TITLES[hop], faces.badge(self.hop_verdict(hop))) for hop in HOPS),
-            ("Rows compared", faces.human_count(rows)),
-            ("Columns proven", f"{columns['proven']:,} of {sum(columns.values()):,}"),
-            ("Findings", len(self.findings)),
+        """The page to sign: verdict, coverage, segments, proof."""
+        page = front(self, self.by_table, table_face.anchors(self.by_table))
+        return faces.stack(page, faces.text(f"Resumed {self.resumed}.")) if self.resumed else page
+
+    def since(self, previous: tuple[str, Mapping[str, Any]] | None) -> Since:
+        """What changed since the result of an earlier run, given its name and its content (Phase.previous)."""
+        run, before = previous or ("", None)
+        return Since(run, before, self.asdict())
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """What rules of the mapping let through."""
+        return Tolerances(
+            tuple(
+                (f"{table.database}.{table.table}", HOP_TITLES[table.hop], item)
+                for table in self.tables
+                for item in table.let_through
+            )
         )
 
     def findings_table(self) -> faces.Html:
         """What is wrong: a line for each finding, and its rows folded under it."""
         if not self.findings:
             return faces.text("Nothing was found to be different.")
-        return drilldown.findings(self.findings, HOP_TITLES, self._sample)
+        places = {".".join(path): anchor for path, anchor in table_face.anchors(self.by_table).items()}
+        return drilldown.findings(self.findings, HOP_TITLES, self._sample, places)
 
-    def hops_table(self) -> faces.Html:
-        """Every table with its verdict on each hop, differences first."""
-        order = {"different": 0, "incomparable": 1, "same": 2}
-        found: dict[tuple[str, str], dict[str, TableVerdict]] = {}
-        for table in self.tables:
-            found.setdefault((table.database, table.table), {})[table.hop] = table
-        rows: list[dict[str, object]] = []
-        for (database, name), hops in sorted(
-            found.items(), key=lambda item: min(order[t.verdict] for t in item[1].values())
-        ):
-            first = next(iter(hops.values()))
-            states = Counter(state for table in hops.values() for state in table.columns.values())
-            rows.append(
-                {
-                    "table": f"{database}.{name}",
-                    **{hop: faces.badge(hops[hop].verdict) if hop in hops else "" for hop in HOPS},
-                    "rows": first.rows_source,
-                    "similarity": faces.bar(min((t.similarity or 0.0) for t in hops.values())),
-                    "states": ", ".join(f"{count} {state}" for state, count in sorted(states.items())),
-                }
-            )
-        titles = {
-            "table": "Table",
-            **HOP_TITLES,
-            "rows": "Rows",
-            "similarity": "Rows alike",
-            "states": "Columns on all hops",
-        }
-        return faces.table(rows, titles, caption="Tables, differences first", limit=500)
+    def heat_map(self) -> faces.Html:
+        """Tables by columns, worst first, the others found by their names."""
+        return heatmap.heat_map(self.by_table, table_face.anchors(self.by_table))
 
-    def samples_table(self) -> faces.Html:
-        """Rows that differ, with their keys; values are masked unless the params ask for them."""
-        rows: list[dict[str, object]] = []
-        for table in self.tables:
-            for row in table.samples:
-                plain = self._sample(row)
-                rows.append(
-                    {
-                        "table": f"{table.database}.{table.table}",
-                        "hop": HOP_TITLES[table.hop],
-                        "kind": row.kind,
-                        "key": ", ".join(f"{name} = {value}" for name, value in list(plain["key"].items())[:6]),
-                        "columns": "; ".join(
-                            f"{name}: {values['source']} → {values['target']}"
-                            for name, values in plain["columns"].items()
-                        ),
-                    }
-                )
+    def statistics_table(self) -> faces.Html:
+        """The figures that are not the source's, the farthest off first."""
+        return unlike_figures(self.statistics)
+
+    def tables_in_detail(self) -> faces.Html:
+        """Each table with its columns on every hop, statistics side by side, and rows that differ."""
+        findings: dict[str, list[Finding]] = {}
+        for item in self.findings:
+            findings.setdefault(item.object, []).append(item)
+        counted = {table.path: table for table in self.statistics}
+        return table_face.drill_downs(self.by_table, counted, findings, self._sample)
+
+    def proof_face(self) -> faces.Html:
+        """How the tables were proven, and what came of rows that were looked at again or that the warehouse lacks yet."""
+        rows: list[dict[str, object]] = [
+            {
+                "table": f"{table.database}.{table.table}",
+                "hop": HOP_TITLES[table.hop],
+                "verdict": faces.badge(table.verdict),
+                "behind": table.behind,
+                **({name: getattr(table.again, name) for name in _AGAIN} if table.again else {}),
+            }
+            for table in self.tables
+            if table.again or table.behind
+        ]
         if not rows:
-            return faces.text("No row differs.")
-        titles = {"table": "Table", "hop": "Hop", "kind": "Row is", "key": "Key", "columns": "Columns: before → after"}
-        return faces.table(rows, titles, caption="Rows that differ")
+            return faces.stack(
+                faces.Html(self.proof._repr_html_()), faces.text("Nothing moved: no row was looked at twice.")
+            )
+        titles = {"table": "Table", "hop": "Hop", "verdict": "Verdict", **_AGAIN, "behind": "Newer than the warehouse"}
+        looked = faces.table(rows, titles, caption="Rows that moved", limit=200)
+        ways = {table.again.way for table in self.tables if table.again}
+        how = faces.text(f"How far the target is, is known {next(iter(ways))}.") if ways else faces.Html("")
+        return faces.stack(faces.Html(self.proof._repr_html_()), looked, how)
 
     def objects_table(self) -> faces.Html:
         """Objects by kind and verdict, then each that is not simply the same."""
@@ -312,47 +383,9 @@ class Validation:
         """Foreign keys with their orphans and the children of their parents; where the sides differ, all are shown."""
         return relations_face(self.relations)
 
-    def relations_plot(self) -> "go.Figure":
-        """The share of parents with no child, one, some and many, by relation and side."""
-        return relations_figure(self.relations)
-
     def interactions_table(self) -> faces.Html:
         """Triggers, routines, events and views by what they do, counted, then one by one, differences first."""
         return interactions_face(self.interactions)
-
-    def similarity_plot(self) -> "go.Figure":
-        """Rows of each table on both ends of each hop, so that a difference jumps to the eye."""
-        import plotly.graph_objects as go
-
-        names = sorted({f"{table.database}.{table.table}" for table in self.tables})
-        figure = go.Figure()
-        shares = [
-            [
-                next((t.similarity for t in self.tables if f"{t.database}.{t.table}" == name and t.hop == hop), None)
-                for hop in HOPS
-            ]
-            for name in names
-        ]
-        figure.add_heatmap(
-            z=shares,
-            x=[HOP_TITLES[hop] for hop in HOPS],
-            y=[faces.plot_text(name) for name in names],
-            zmin=0.0,
-            zmax=1.0,
-            # The last hundredth gets half of the colours: one row in a thousand must show.
-            colorscale=[[0, "#8c2d04"], [0.5, "#d95f0e"], [0.99, "#fec44f"], [0.9999999, "#ffe8a3"], [1, "#1b7f6b"]],
-            # Where not all rows are alike, the cell says how many are.
-            text=[["" if share in (None, 1.0) else f"{share:.4%}" for share in row] for row in shares],
-            texttemplate="%{text}",
-            showscale=False,
-            xgap=3,
-            ygap=2,
-            hovertemplate="%{y}<br>%{x}<br>%{z:.6%} of rows alike<extra></extra>",
-        )
-        figure.update_layout(
-            title="Rows alike, by table and hop", height=140 + 18 * len(names), yaxis_autorange="reversed"
-        )
-        return figure
 
     def coverage_plot(self) -> "go.Figure":
         """How many columns are proven, tolerated, sampled, different or not comparable on each hop."""
@@ -383,9 +416,3 @@ def _plain(item: Any, *without: str) -> dict[str, Any]:
     """A dataclass as plain values without some of its fields."""
     kept = {part.name: getattr(item, part.name) for part in fields(item) if part.name not in without}
     return {name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in kept.items()}
-
-
-def _worst(verdicts: Sequence[str]) -> str:
-    if "different" in verdicts:
-        return "different"
-    return "incomparable" if "incomparable" in verdicts else "same"

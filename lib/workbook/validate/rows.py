@@ -1,5 +1,6 @@
 """Encoded rows of both ends set side by side: keys that are missing or extra, and the columns that changed."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,15 @@ class RowDifference:
     key: tuple[tuple[str, str | None], ...]
     columns: tuple[tuple[str, str | None, str | None], ...] = ()
     keyless: bool = False
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """A row that differs, as the file of rows holds it: its key in words, and the columns that differ."""
+
+    kind: str
+    key: str
+    columns: str
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,22 @@ def shown(
             )
             chosen.append(RowDifference(kind, named, changed, keyless=not places))
     return tuple(chosen)
+
+
+def listed(names: Sequence[str], key: Sequence[str], found: Sequence[Difference]) -> tuple[ListedRow, ...]:
+    """Differing rows for the file of rows; one without a key by the hash of its values, which are nobody's business there."""
+    places = [names.index(name) for name in key]
+    made = []
+    for item in found:
+        row = item.before if item.before is not None else item.after
+        assert row is not None
+        words = ", ".join(f"{names[place]} = {(decoded(row[place]) or 'NULL')[:200]}" for place in places)
+        if not places:
+            words = f"SHA-256 {hashlib.sha256(''.join(row).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"
+        changed = item.before is not None and item.after is not None
+        columns = [name for name, a, b in zip(names, item.before or (), item.after or (), strict=changed) if a != b]
+        made.append(ListedRow(item.kind, words, ", ".join(columns)))
+    return tuple(made)
 
 
 def readable(row: RowDifference, rules: Mapping[str, str]) -> RowDifference:

@@ -271,11 +271,7 @@ def _on_target(session: Session, subject: Subject, number: int) -> list[Planted]
 
 def _plant(session: Session, subject: Subject, good: tuple[str, str], bad: tuple[str, str]) -> list[Damaged]:
     """Damage the copy `bad`; what was done."""
-    values = ", ".join(f"{mysql_value(item, 'exact')} AS k{place}" for place, item in enumerate(subject.keyed))
-    keys = {}
-    for found in session.rows(f"SELECT {_ROW}, {values} FROM {mysql_path(*good)}"):
-        number = int(found.pop(_ROW))
-        keys[number] = tuple(rowwise.text(value) for value in found.values())
+    keys = _keys(session, subject, good)
     order = sorted(keys)
     planned: list[Damaged] = []
     for item, what, expression, where in _changes(subject):
@@ -291,12 +287,32 @@ def _plant(session: Session, subject: Subject, good: tuple[str, str], bad: tuple
                 f"SELECT NOT ({same}) FROM {mysql_path(*bad)} AS b JOIN {mysql_path(*good)} AS g USING ({_ROW})"
                 f" WHERE {_ROW} = {order[place]}"
             ):
+                own = keys[order[place]]
+                # Of rows without a key one that became another row would stand in for it.
+                if subject.keyless and _keys(session, subject, bad, order[place])[order[place]] in {*keys.values()} - {
+                    own
+                }:
+                    session.execute(
+                        f"UPDATE {mysql_path(*bad)} AS b JOIN {mysql_path(*good)} AS g USING ({_ROW})"
+                        f" SET b.{name} = g.{name} WHERE {_ROW} = {order[place]}"
+                    )
+                    continue
                 planned.append(Damaged(item, keys[order[place]], what))
                 break
     if len(order) > 1 and all(known.key != keys[order[-1]] for known in planned):
         session.execute(f"DELETE FROM {mysql_path(*bad)} WHERE {_ROW} = {order[-1]}")
         planned.append(Damaged(None, keys[order[-1]], "row taken away"))
     return planned
+
+
+def _keys(
+    session: Session, subject: Subject, copy: tuple[str, str], row: int | None = None
+) -> dict[int, rowwise.Encoded]:
+    """The encoded keys of a copy's rows, or of one, by their number."""
+    values = ", ".join(f"{mysql_value(item, 'exact')} AS k{place}" for place, item in enumerate(subject.keyed))
+    where = "" if row is None else f" WHERE {_ROW} = {row}"
+    rows = session.rows(f"SELECT {_ROW}, {values} FROM {mysql_path(*copy)}{where}")
+    return {int(found.pop(_ROW)): tuple(rowwise.text(value) for value in found.values()) for found in rows}
 
 
 def _free_rows(

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
-from workbook.bulk.chunks import Chunk, chunkable_key, next_bound
+from workbook.bulk.chunks import Chunk, Key, chunkable_key, next_bound
 from workbook.catalog import Table
 from workbook.names import mysql_path, quote_mysql
 from workbook.servers import Session
 from workbook.validate.encoding import Kind
+from workbook.validate.resume import NOTHING, Noted
 from workbook.validate.sums import Digest, Reading, Side, mysql_sums
 
 # A query of a chunk shall take about so long, and read no more rows than can be set side by side in a moment.
@@ -41,18 +41,24 @@ class Cutter:
             fitting = int(rows * _SECONDS / seconds)
             self._rows = min(max(fitting, self._rows // 2, _FEWEST), self._rows * 2, _MOST)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """The chunks, from the lowest key to the highest; each is cut when it is asked for."""
-        lower = None
-        # The estimate may be far off, so a table is taken whole only where it is small by a wide margin.
-        bounds = self._bounds() if self._key and self._table.rows_estimate > self._rows // 2 else iter(())
+    def chunks(self, cut: Sequence[Key | None] = ()) -> Iterator[Chunk]:
+        """The chunks, from the lowest key to the highest; each is cut when it is asked for, behind those `cut` before."""
+        lower: Key | None = None
         number = 0
-        for number, upper in enumerate(bounds, 1):
+        for number, upper in enumerate(cut, 1):
+            yield Chunk(self._table.database, self._table.name, number, self._key, lower, upper)
+            if upper is None:
+                return
+            lower = upper
+        # The estimate may be far off, so a table is taken whole only where it is small by a wide margin.
+        bounds = self._bounds(lower) if self._key and self._table.rows_estimate > self._rows // 2 else iter(())
+        for upper in bounds:
+            number += 1
             yield Chunk(self._table.database, self._table.name, number, self._key, lower, upper)
             lower = upper
         yield Chunk(self._table.database, self._table.name, number + 1, self._key, lower, None)
 
-    def _bounds(self) -> Iterator[tuple[Any, ...]]:
+    def _bounds(self, bound: Key | None) -> Iterator[Key]:
         if len(self._key) == 1 and self._table.column[self._key[0]].data_type in _WHOLE:
             name = quote_mysql(self._key[0])
             (ends,) = self._session.rows(
@@ -63,11 +69,10 @@ class Cutter:
                 return
             spread = (int(high) - int(low) + 1) / max(self._table.rows_estimate, 1)
             if spread <= _SPARSE:
-                last = int(low) - 1
+                last = int(low) - 1 if bound is None else int(bound[0])
                 while (last := last + max(int(self._rows * spread), 1)) < int(high):
                     yield (last,)
                 return
-        bound: tuple[Any, ...] | None = None
         while True:
             bound = next_bound(self._session, self._table, self._key, bound, self._rows)
             if bound is None:
@@ -81,19 +86,23 @@ class Tally:
 
     keyed: bool
     shared: bool = True
+    noted: Noted = NOTHING
     total: dict[Kind, Digest] = field(default_factory=lambda: {"exact": Digest(), "shared": Digest()})
     chunks: dict[int, tuple[Chunk, Digest]] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
 
     def read(self, reading: Reading, chunk: Chunk) -> int:
-        """Add a chunk; how many rows it has."""
-        digests, losses = mysql_sums(reading, self.keyed, chunk, self.shared)
+        """Add a chunk, known or read now; how many rows were read."""
+        known = self.noted.find(chunk)
+        digests, losses = known or mysql_sums(reading, self.keyed, chunk, self.shared)
+        if known is None:
+            self.noted.keep(chunk, (digests, losses))
         for kind, digest in digests.items():
             self.total[kind] = self.total[kind].plus(digest, self.keyed)
         self.chunks[chunk.number] = (chunk, digests["exact"])
         for name, count in losses.items():
             self.losses[name] = self.losses.get(name, 0) + count
-        return digests["exact"].rows
+        return 0 if known else digests["exact"].rows
 
     def side(self) -> Side:
         """All that was read."""
@@ -107,11 +116,13 @@ def walk_alone(
     pause: Callable[[], None] = lambda: None,
     planned: Callable[[Chunk], None] = lambda chunk: None,
     shared: bool = True,
+    noted: Noted = NOTHING,
 ) -> Side:
     """Read a table in its own order, `table` as it is where it is read; `planned` hears of each chunk before it is read."""
-    tally, cutter = Tally(keyed, shared), Cutter(reading.session, table)
-    for chunk in cutter.chunks():
-        pause()
+    tally, cutter = Tally(keyed, shared, noted), Cutter(reading.session, table)
+    for chunk in cutter.chunks(noted.bounds()):
+        if noted.find(chunk) is None:
+            pause()
         planned(chunk)
         started = time.monotonic()
         rows = tally.read(reading, chunk)
@@ -127,28 +138,29 @@ def walk_both(
     attempted: Callable[[Callable[[], Side]], Side | str],
     alike: bool,
     shared: bool,
+    noted: tuple[Noted, Noted] = (NOTHING, NOTHING),
 ) -> tuple[Side | str, Side | str]:
     """Read a table on both servers at once; a side that cannot be read is the reason why.
 
     `alike`: both order their keys in the same way, so that the target follows the source's cuts and chunks compare.
-    `shared`: the sides will be compared with the warehouse too.
+    `shared`: the sides will be compared with the warehouse too. `noted`: what is known of either.
     """
     cuts: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
 
     def lead() -> Side:
         try:
-            return walk_alone(*source, keyed, pause, cuts.put, shared)
+            return walk_alone(*source, keyed, pause, cuts.put, shared, noted[0])
         finally:
             cuts.put(None)
 
     def follow() -> Side:
-        tally = Tally(keyed, shared)
+        tally = Tally(keyed, shared, noted[1])
         for chunk in iter(cuts.get, None):
             tally.read(target[0], chunk)
         return tally.side()
 
     def alone() -> Side:
-        return walk_alone(*target, keyed, pause, shared=shared)
+        return walk_alone(*target, keyed, pause, shared=shared, noted=noted[1])
 
     with ThreadPoolExecutor(2) as pool:
         leading = pool.submit(attempted, lead)

@@ -1,4 +1,4 @@
-// What a page can do beyond being read: theme, folded code, plots, filters. All of it is optional to read the page.
+// What a page can do beyond being read: theme, folded code, plots, filters, ways into what is folded. All of it is optional to read the page.
 addEventListener("DOMContentLoaded", () => {
   "use strict";
   // By now plotly.js, which is deferred, has run too.
@@ -94,6 +94,41 @@ addEventListener("DOMContentLoaded", () => {
     });
   }
   showTheme();
+
+  // A link to something folded unfolds it, and the keyboard goes on from there
+  const unfold = () => {
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!place) return;
+    for (let box = place; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
+    place.scrollIntoView();
+    place.querySelector(":scope > summary")?.focus({ preventScroll: true });
+  };
+  addEventListener("hashchange", unfold);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href^='#']");
+    // The same link twice changes no address.
+    if (link && link.hash === location.hash) unfold();
+  });
+  if (location.hash) unfold();
+
+  // Tables by name
+  for (const box of document.querySelectorAll(".wb-filter")) {
+    const group = box.parentElement;
+    const lines = [...group.querySelectorAll(".wb-line")].map((line) => [line, line.querySelector(".wb-name").textContent.toLowerCase()]);
+    const rest = group.querySelector(":scope > details");
+    const said = box.querySelector("[role=status]");
+    box.hidden = lines.length < 10;
+    box.querySelector("input").addEventListener("input", (event) => {
+      const words = event.target.value.trim().toLowerCase();
+      let shown = 0;
+      for (const [line, name] of lines) {
+        line.hidden = words !== "" && !name.includes(words);
+        shown += !line.hidden;
+      }
+      if (rest && words) rest.open = true;
+      said.textContent = words ? `${shown} of ${lines.length} tables` : "";
+    });
+  }
 
   // Contents: the section that is being read
   const links = new Map([...document.querySelectorAll(".side .toc a")].map((link) => [link.hash.slice(1), link]));
