@@ -29,9 +29,7 @@ class _Section(BaseModel):
 
 
 class _MySQL(_Section):
-    url: str = Field(
-        description="`mysql://user@host:port`, or `sandbox:source` / `sandbox:target` for the running sandbox"
-    )
+    url: str = Field(description="`mysql://user@host:port`, or `sandbox:source` / `sandbox:target` of the sandbox")
     password: str | None = Field(
         None, description="`env:NAME`, `file:PATH` or `secret-manager:projects/P/secrets/S`", repr=False
     )
@@ -87,9 +85,7 @@ class Warehouse(_Section):
     project: str = Field(description="the Google Cloud project")
     dataset: str = Field(description="the dataset of clean tables; the exact copy lands in `<dataset>_raw`")
     location: str = Field("US", description="where the datasets are made")
-    endpoint: str | None = Field(
-        None, description="address of an emulator, or `sandbox:warehouse`; none: the real BigQuery"
-    )
+    endpoint: str | None = Field(None, description="address of an emulator, or `sandbox:warehouse`; none: BigQuery")
 
     @field_validator("project")
     @classmethod
@@ -114,25 +110,13 @@ class Warehouse(_Section):
 class Cdc(_Section):
     """Change data capture."""
 
-    transport: Literal["direct", "pubsub"] = Field(
-        "direct",
-        description="how changes travel; direct: from Debezium's engine here to the target (the one that runs yet)",
-    )
-    sink: Literal["pubsub", "kinesis", "pulsar", "kafka"] = Field(
-        "pubsub", description="the sink that Debezium Server's properties are rendered for"
-    )
+    transport: Literal["direct", "pubsub"] = Field("direct", description="how changes travel; direct is what runs yet")
+    sink: Literal["pubsub", "kinesis", "pulsar", "kafka"] = Field("pubsub", description="the sink of Debezium Server")
     format: Literal["json", "avro"] = Field("json", description="the form of its messages")
-    sink_address: str | None = Field(
-        None, description="the broker of pulsar or kafka; of pubsub an emulator, none: the real one"
-    )
+    sink_address: str | None = Field(None, description="the broker of pulsar or kafka; of pubsub an emulator")
     sink_region: str | None = Field(None, description="the region of kinesis")
     registry_url: str | None = Field(None, description="the schema registry of avro")
-    server_id: int | None = Field(
-        None,
-        ge=1,
-        le=4294967295,
-        description="the id under which the binlog is read; none: made of the environment's name",
-    )
+    server_id: int | None = Field(None, ge=1, lt=1 << 32, description="reads the binlog; none: from the environment")
     batch_rows: int = Field(8192, ge=1, le=100_000, description="changes of one transaction on the target, about")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server, engine or lock is waited for")
     max_lag_s: float = Field(60, gt=0, description="behind by more than this, `cdc status` ends with status 1")
@@ -197,16 +181,14 @@ class Beam(_Section):
     processes: int = Field(2, ge=1, le=32, description="worker processes of the local runner")
     project: str | None = Field(None, description="Dataflow: the project of the job; none: `warehouse.project`")
     region: str | None = Field(None, description="Dataflow: the region of the workers, beside the servers")
-    temp_location: str | None = Field(
-        None, description="Dataflow: a `gs://` folder for its own files; no rows go there"
-    )
+    temp_location: str | None = Field(None, description="Dataflow: a `gs://` folder for its own files, not for rows")
     container_image: str | None = Field(None, description="Dataflow: the workers' image, made from beam/Dockerfile")
     network: str | None = Field(None, description="Dataflow: the network of the workers")
     subnetwork: str | None = Field(None, description="Dataflow: their subnetwork, `regions/R/subnetworks/S`")
     public_ips: bool = Field(False, description="Dataflow: whether workers have public addresses")
     service_account: str | None = Field(None, description="Dataflow: the account that the workers run as")
     machine_type: str = Field(
-        "n2-standard-2", description="Dataflow: the workers' machine; each core serves one connection"
+        "n2-standard-2", description="Dataflow: the workers' machine; a core serves one connection"
     )
     source_instance: str | None = Field(
         None,
@@ -267,9 +249,7 @@ class Settings(_Section):
     target: Target
     warehouse: Warehouse
     cdc: Cdc = Cdc()  # type: ignore[call-arg]
-    mapping: str | None = Field(
-        None, description="the mapping file, relative to the params file; none: generated beside the run"
-    )
+    mapping: str | None = Field(None, description="the mapping file, relative to the params file; none: generated")
     pipelines: str | None = Field(
         None, description="the register of pipelines, relative to the params file; none: only what is seen is reported"
     )

@@ -211,7 +211,7 @@ class Follower:
         """The applier, with new connections and plans where the old ones are gone."""
         if self._applier is not None:
             return self._applier
-        target = writer(address(self._target), self._driver)
+        target = writer(address(self._target))
         source = reader(address(self._source), self._driver)
         self._wires = (target, source)
         # The transaction of an applier that was killed may be ending still.
