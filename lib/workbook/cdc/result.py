@@ -71,5 +71,5 @@ class Followed:
                 ("From there to the commit", faces.human_seconds(self.status.lag_target)),
             ),
             *(faces.text(trouble) for trouble in self.troubles),
-            self.status,
+            self.status._repr_html_(),
         )
