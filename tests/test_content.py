@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,10 +61,14 @@ class Both:
         return self
 
     def compare(
-        self, source: Server | None = None, target: Server | None = None, pause: Callable[[], None] = lambda: None
+        self,
+        source: Server | None = None,
+        target: Server | None = None,
+        pause: Callable[[], None] = lambda: None,
+        **keys: Any,
     ) -> TableVerdict:
         self.scratch.execute("ANALYZE TABLE t", self.database)
-        settings = self.scratch.settings([self.database])
+        settings = self.scratch.settings([self.database], **keys)
         catalog = read_catalog(self.scratch.source, [self.database])
         (item,) = generate(catalog, None, True).in_scope
         servers = Servers(source or self.scratch.source, target or self.scratch.target, None, pause)
@@ -106,16 +111,13 @@ def test_ten_changed_rows_are_named_and_only_their_chunks_are_read_again(both: B
     assert 1 <= sum("SELECT DISTINCT" in sql for sql in sent) <= 3
 
 
-def test_rows_missing_extra_and_changed_are_counted_exactly_where_most_differ(
-    both: Both, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(locate, "MOST_ROWS", 700)
+def test_rows_missing_extra_and_changed_are_counted_exactly_where_most_differ(both: Both) -> None:
     filled(both).damage(
         "UPDATE t SET amount = amount + 1 WHERE id > 1500",
         "DELETE FROM t WHERE id <= 300",
         "INSERT INTO t (id) VALUES (1), (2), (1000000)",
     )
-    found = both.compare()
+    found = both.compare(validate={"listed": 1000})
     assert (found.verdict, found.changed, found.missing, found.extra) == ("different", ROWS - 500, 100, 3)
     # What was not read with its values is not called proven.
     assert found.columns["amount"] == "different"

@@ -383,11 +383,11 @@ def test_each_criterion_is_judged_by_itself(agreed: Agreed) -> None:
     assert (item.verdict, "accepted as different: it sends mail" in item.detail) == ("tolerated", True)
     assert [item.times for item in index.criteria.accepted] == [1, 0]
 
-    # An interaction without a proof decides, unless it is accepted by name.
+    # An interaction without a proof leaves the verdict and stands against a signature, unless it is accepted by name.
     tables = tuple(replace(table, verdict="same") for table in bad.tables)
     clean = replace(bad, tables=tables, relations=(), objects=())
     open_ = judged(clean, agreed.mapped(JSON_ALONE))
-    assert open_.verdict == "incomparable"
+    assert open_.verdict == "same"
     assert {key for key, word in status(open_).items() if word != MET} == {
         ("main", "interactions"),
         ("everything else", "interactions"),

@@ -228,7 +228,7 @@ def _hop(
             verdict=verdict,
             columns=columns if retyped else dict.fromkeys(names, verdict),
             why=f"{place}: {why}",
-            similarity=0.0,
+            similarity=0.0 if lost else None,
             classes=tuple(TableDefect(45, name, "type", 0, 0, 0, what, ()) for name, what in retyped.items()),
         )
     kind: Kind = "exact" if hop == "source-target" else "shared"
@@ -420,8 +420,8 @@ def _clean_verdict(
     states = {**raw.columns, **ruled}
     if isinstance(one, str) or isinstance(other, str):
         why = f"clean table: {one if isinstance(one, str) else other}"
-        verdict = "different" if "not there" in why else "incomparable"
-        return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=0.0)
+        verdict, share = ("different", 0.0) if "not there" in why else ("incomparable", None)
+        return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=share)
     if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
         set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""

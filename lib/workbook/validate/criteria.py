@@ -72,9 +72,11 @@ class Criteria:
     def verdicts(self) -> list[str]:
         """What they say of the copy: what could not be judged is incomparable, what is not met is different.
 
-        A picture that became too old is no difference: nothing is known of the copy as it is now.
+        A picture that became too old is no difference: nothing is known of the copy as it is now. Code that cannot be
+        replayed goes by its definition; that nobody saw it work stands against a signature alone.
         """
         bad = [item for item in self.items if item.status != MET]
+        bad = [item for item in bad if (item.criterion, item.status) != ("interactions", UNJUDGED)]
         return [
             "different" if item.status == NOT_MET and item.criterion != "freshness" else "incomparable" for item in bad
         ]
