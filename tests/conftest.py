@@ -22,7 +22,9 @@ from workbook.sandbox import lifecycle
 
 _numbers = itertools.count(1)
 # The files that take minutes: begun last, one of them would keep a worker busy long after the other has nothing to do.
-_LONG = ("test_documentation.py", "test_migration.py", "test_mariadb.py", "test_defects.py", "test_bad_input.py")
+_LONG = (
+    "test_documentation.py", "test_migration.py", "test_mariadb.py", "test_defects.py", "test_bad_input.py", "test_cdc.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
