@@ -367,10 +367,16 @@ def test_the_rollback_of_a_stream_that_has_applied_nothing_is_proven(scratch: Sc
     scratch.execute("CREATE TRIGGER doubles BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v * 2", database)
     stream = Stream.of(scratch, [database])
     phase = open_phase("cdc", {"params_file": str(stream.file)})
-    stream.migration.notes = phase.journal  # type: ignore[assignment]
+    notes, stream.migration.notes = stream.migration.notes, phase.journal  # type: ignore[assignment]
     stream.set_up()
+    stream.migration.notes = notes
     triggers = "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s"
     assert stream.target.scalar(triggers, (database,)) == 0
+    # A validation knows why they are gone.
+    found = stream.migration.validate()
+    known = {item.name: item.verdict for item in (*found.objects, *found.interactions) if item.kind == "trigger"}
+    assert known == {f"`{database}`.`doubles`": "tolerated"}
+    assert "different" not in {item.verdict for item in (*found.objects, *found.interactions)}
     done = rollback(stream.settings, "start", lambda text: None)
     assert done.phases == ("cdc",)
     assert stream.target.scalar(triggers, (database,)) == 1

@@ -1,6 +1,8 @@
 """Objects: definitions, accounts and grants on source and target."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from workbook.accounts import compare_accounts
 from workbook.catalog import Catalog
@@ -9,8 +11,12 @@ from workbook.mapping import Mapping
 from workbook.schema import Definitions, ObjectDifference, compare, read_source, read_target
 from workbook.schema.carried import carried
 from workbook.servers import Server
+from workbook.validate.replay_verdict import InteractionVerdict
 from workbook.validate.result import ObjectVerdict
 from workbook.validate.settings import compare_settings
+
+Compared = TypeVar("Compared", ObjectVerdict, InteractionVerdict)
+_LACKING = "is missing on the target"
 
 
 def compare_objects(
@@ -42,6 +48,18 @@ def compare_objects(
         except WorkbookError as error:
             found.append(ObjectVerdict(what, "all", "incomparable", error.found))
     return found
+
+
+def at_rest(items: Sequence[Compared], objects: Sequence[ObjectVerdict]) -> list[Compared]:
+    """The items, with the triggers tolerated that the target lacks: what they do comes with the source's changes."""
+    dropped = {item.name for item in objects if item.kind == "trigger" and item.detail == _LACKING}
+    detail = "off while change capture brings what it does on the source; the cutover makes it again"
+    return [
+        replace(item, verdict="tolerated", detail=detail)
+        if item.kind == "trigger" and item.name in dropped and item.verdict in ("different", "incomparable")
+        else item
+        for item in items
+    ]
 
 
 def _detail(item: ObjectDifference) -> str:

@@ -30,7 +30,7 @@ from workbook.validate.fence import Fence
 from workbook.validate.findings import findings_of
 from workbook.validate.hops import HOPS
 from workbook.validate.listing import files_of
-from workbook.validate.objects import compare_objects, read_definitions
+from workbook.validate.objects import at_rest, compare_objects, read_definitions
 from workbook.validate.pace import Pace
 from workbook.validate.relations import compare_relations
 from workbook.validate.repair import file_text, plan_repairs
@@ -102,11 +102,14 @@ def validate_copy(
         *compare_objects(source, target, catalog, mapping, owned, definitions),
         *blind_spots(source, target, catalog, mapping),
     ]
+    lacking = objects if fence.way == "ledger" else []
+    objects = at_rest(objects, lacking)
     settle = Steady(fence, known, tables).judge
     relations = compare_relations(source, target, warehouse, catalog, mapping, settings, settle)
     after = _gtids(source), _gtids(target)
     # Last, since the scratch copy moves the target's own GTID set.
     interactions = compare_interactions((source, target), definitions, mapping, tables, before[0], settings)
+    interactions = at_rest(interactions, lacking)
     remarks = [
         f"the {role} changed while it was compared (GTID set {old} became {new})"
         for role, old, new in zip(("source", "target"), before, after, strict=True)
