@@ -13,9 +13,9 @@ from stream import Stream
 from workbook.cdc import follow
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.ddl import wanted
-from workbook.cdc.gtids import with_transactions
 from workbook.cdc.properties import SINKS, name_pattern, render
 from workbook.errors import UsageError
+from workbook.gtids import GtidSet
 from workbook.mapping import TableMap
 from workbook.mapping.flow import Flow, Mask
 from workbook.params import Settings
@@ -154,10 +154,10 @@ def test_gtids_are_added_as_the_server_writes_sets(scratch: Scratch) -> None:
     for _ in range(20):
         numbers = [f"{dice.choice((one, other, one + ':tag'))}:{dice.randrange(1, 25)}" for _ in range(20)]
         cut = dice.randrange(20)
-        start = with_transactions("", numbers[:cut])
-        both = with_transactions(start, numbers[cut:])
+        start = str(GtidSet({}).plus(numbers[:cut]))
+        both = str(GtidSet.parse(start).plus(numbers[cut:]))
         assert scratch.execute("SELECT GTID_SUBTRACT(%s, %s), GTID_SUBTRACT(%s, %s)", None, (both, ",".join(numbers), ",".join(numbers), both))[0] == ("", "")  # fmt: skip
-    assert with_transactions(f"{one}:1-5", [f"{one}:6", f"{one}:8", f"{one}:7"]) == f"{one}:1-8"
+    assert str(GtidSet.parse(f"{one}:1-5").plus([f"{one}:6", f"{one}:8", f"{one}:7"])) == f"{one}:1-8"
 
 
 def test_messages_become_changes_and_marks() -> None:

@@ -11,6 +11,7 @@ from conftest import Scratch
 from migration import Migration
 from workbook.catalog import ForeignKey, read_catalog
 from workbook.errors import VerdictFailed
+from workbook.gtids import GtidSet
 from workbook.mapping import generate
 from workbook.names import mysql_path
 from workbook.phases.context import Phase
@@ -21,7 +22,6 @@ from workbook.validate.binlog import Reader, Touched, Wanted
 from workbook.validate.delta import Earlier, cursor_of, since
 from workbook.validate.encoding import fields, mysql_digest
 from workbook.validate.fence import Fence
-from workbook.validate.gtids import GtidSet
 from workbook.validate.result import ObjectVerdict, TableVerdict, Validation
 from workbook.validate.sums import key_fields
 from workbook.validate.touched import cascaded, judge, place

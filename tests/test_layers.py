@@ -12,7 +12,7 @@ PACKAGE = params.CHECKOUT / "lib" / "workbook"
 LEVELS = [
     {"errors", "looks"},
     {"faces"},
-    {"names"},
+    {"names", "gtids"},
     {"progress"},
     {"params"},
     {"servers", "beam"},

@@ -15,7 +15,6 @@ from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import Batch, Engine, EngineEnded
-from workbook.cdc.gtids import with_transactions
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
 from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.readiness import silent_cascades
@@ -23,6 +22,7 @@ from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans
 from workbook.cdc.watch import Watch
 from workbook.errors import TerminalError, TransientError
+from workbook.gtids import GtidSet
 from workbook.mapping import Mapping as MappingInForce
 from workbook.params import Settings
 from workbook.schema import converted_columns
@@ -176,7 +176,8 @@ class Follower:
         # A transaction's own GTID is in the source's offset only after the next one has begun.
         whole = [mark.transaction for mark in marks if mark.kind == "end"]
         whole += [change.transaction for change in changes if change.barrier]
-        offset = {**batches[-1].offset, "gtids": with_transactions(str(batches[-1].offset.get("gtids") or ""), whole)}
+        gtids = GtidSet.parse(str(batches[-1].offset.get("gtids") or "")).plus(whole)
+        offset = {**batches[-1].offset, "gtids": str(gtids)}
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
         self._watch.marks(marks, batches[0].offset)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pymysql
 
+from workbook.gtids import GtidSet
 from workbook.servers import Server
 from workbook.validate.binlog_rows import Layout, Unreadable, wires
-from workbook.validate.gtids import GtidSet
 
 _DUMP_GTID, _NON_BLOCK = 0x1E, 0x01
 _HEADER = struct.Struct("<IBIIIH")

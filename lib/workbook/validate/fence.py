@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from workbook.bulk.ledger import SCHEMA
 from workbook.errors import WorkbookError
+from workbook.gtids import GtidSet
 from workbook.names import mysql_path
 from workbook.servers import Server, Session
-from workbook.validate.gtids import GtidSet
 from workbook.validate.resume import open_snapshot
 
 APPLIED = mysql_path(SCHEMA, "cdc_applied")

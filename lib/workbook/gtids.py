@@ -2,7 +2,7 @@
 
 import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Interval = tuple[int, int]
@@ -40,6 +40,11 @@ class GtidSet:
 
     def __bool__(self) -> bool:
         return bool(self.runs)
+
+    def plus(self, transactions: Iterable[str]) -> "GtidSet":
+        """With further transactions (`uuid:5`, `uuid:tag:5`) in it; what is no such name is passed over."""
+        named = (name for name in transactions if name.rpartition(":")[2].isdigit())
+        return GtidSet.parse(",".join((str(self), *named)))
 
     def without(self, other: "GtidSet") -> "GtidSet":
         """Those that the other set has not."""
