@@ -51,15 +51,19 @@ def compare_objects(
 
 
 def at_rest(items: Sequence[Compared], objects: Sequence[ObjectVerdict]) -> list[Compared]:
-    """The items, with the triggers tolerated that the target lacks: what they do comes with the source's changes."""
+    """The items, with the triggers tolerated that the target lacks, and code that works through them: what triggers do
+    comes with the source's changes meanwhile."""
     dropped = {item.name for item in objects if item.kind == "trigger" and item.detail == _LACKING}
-    detail = "off while change capture brings what it does on the source; the cutover makes it again"
-    return [
-        replace(item, verdict="tolerated", detail=detail)
-        if item.kind == "trigger" and item.name in dropped and item.verdict in ("different", "incomparable")
-        else item
-        for item in items
-    ]
+    off = "off while change capture brings what it does on the source; the cutover makes it again"
+    result = []
+    for item in items:
+        if item.verdict in ("different", "incomparable"):
+            if item.kind == "trigger" and item.name in dropped:
+                item = replace(item, verdict="tolerated", detail=off)
+            elif any(f"trigger {name}" in item.detail for name in dropped):
+                item = replace(item, verdict="tolerated", detail=f"{item.detail}; that trigger is {off}")
+        result.append(item)
+    return result
 
 
 def _detail(item: ObjectDifference) -> str:
