@@ -44,14 +44,23 @@ Phases = Annotated[
 
 
 @app.command()
-def run(params_file: ParamsFile, phases: Phases = None, sets: Sets = None, reports: Reports = None) -> None:
+def run(
+    params_file: ParamsFile,
+    phases: Phases = None,
+    sets: Sets = None,
+    reports: Reports = None,
+    due: Annotated[
+        str | None,
+        typer.Option("--due", help="when its schedule wants it to start, HH:MM [ZONE]; refusals go on record"),
+    ] = None,
+) -> None:
     """Run phases headlessly; every run leaves a report."""
     from workbook.phases.run import run as run_phases
 
     _use_reports(reports)
     overrides = dict(params.override(text) for text in sets or [])
     settings = params.load(params_file, overrides)
-    raise typer.Exit(run_phases(settings, params_file.resolve(), overrides, phases or [], _say))
+    raise typer.Exit(run_phases(settings, params_file.resolve(), overrides, phases or [], _say, due))
 
 
 @app.command()
@@ -160,15 +169,47 @@ def schedule(
     params_file: ParamsFile,
     at: Annotated[str, typer.Option("--at", help="time of day, HH:MM")],
     phases: Phases = None,
+    form: Annotated[str, typer.Option("--as", help="cron, systemd, cloud-run or composer")] = "cron",
+    limit: Annotated[str, typer.Option("--limit", help="ends a run that takes longer: 90m, 6h; less than 24h")] = "6h",
+    zone: Annotated[str, typer.Option("--zone", help="a time zone; none: the machine's, UTC in the cloud")] = "",
+    image: Annotated[str, typer.Option("--image", help="cloud-run: an image with the checkout in /workbook")] = "",
+    region: Annotated[str, typer.Option("--region", help="cloud-run, composer: where it runs")] = "",
+    reports_share: Annotated[
+        str, typer.Option("--reports-share", help="cloud-run: NFS for the reports, host:/path")
+    ] = "",
+    to: Annotated[Path | None, typer.Option("--to", help="a folder for the files; none: print them")] = None,
     reports: Reports = None,
 ) -> None:
-    """Print the crontab line that runs phases every day."""
+    """Print what runs phases every day: a crontab line, systemd units, a Cloud Run job or a Composer DAG."""
+    from workbook.phases import schedule as schedules
     from workbook.phases.ledger import reports_folder
-    from workbook.phases.schedule import crontab_line
 
     _use_reports(reports)
-    params.load(params_file)
-    typer.echo(crontab_line(params_file, at, phases or [], reports_folder()))
+    reports_folder().mkdir(parents=True, exist_ok=True)
+    made = schedules.Schedule(
+        params.load(params_file),
+        params_file,
+        reports_folder(),
+        *schedules.time_of_day(at),
+        tuple(schedules.phase_names(phases or [])),
+        schedules.time_limit(limit),
+        schedules.time_zone(zone),
+        image,
+        region,
+        reports_share,
+    )
+    files = schedules.render(made, form)
+    if form == "cron" and made.variables:
+        _say(
+            f"cron sets no variables: put {', '.join(made.variables)} into the crontab, or use file: or secret-manager:"
+        )
+    for name, text in files.items():
+        if to is not None:
+            to.mkdir(parents=True, exist_ok=True)
+            (to / name).write_text(text, encoding="utf-8")
+            _say(str(to / name))
+        else:
+            typer.echo(text if len(files) == 1 else f"# {name}\n{text}", nl=len(files) > 1)
 
 
 @app.command()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from workbook.phases.context import GOOD, require_free_space
 from workbook.phases.ledger import Ledger, reports_folder
 from workbook.phases.order import PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord, unwritable
+from workbook.phases.schedule import due_before
+from workbook.phases.stopping import Stopped, end_children, stoppable
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.servers import connect_source, connect_target, connect_warehouse
 
@@ -42,27 +46,56 @@ def run(
     overrides: dict[str, Any],
     names: Sequence[str],
     say: Callable[[str], None] = print,
+    due: str | None = None,
 ) -> int:
     """Run the named phases in their order (those that lead to a validated copy where none is named); the exit status.
 
     Before a folder is made, everything that can be known is checked: names, settings, secrets, servers, disk, and that
-    no other run of this environment is under way. The first phase that does not end well ends the run.
+    no other run of this environment is under way. The first phase that does not end well ends the run, and so does
+    SIGTERM, Ctrl-C or a terminal that closes. A scheduled run (`due`: HH:MM [ZONE]) that a check refuses is on record too.
     """
     chosen = {phase_named(name) for name in names} if names else {kind for kind in PHASES if kind.by_default}
     kinds = sorted(chosen, key=lambda kind: kind.number)
     reports = reports_folder()
-    with only_one(reports, settings.environment):
-        _check(settings, kinds, reports)
-        record = RunRecord.start(settings, reports, kinds)
+    if due is not None:
+        due_before(due, datetime.now(UTC))
+    try:
+        with only_one(reports, settings.environment), stoppable():
+            _check(settings, kinds, reports)
+            record = RunRecord.start(settings, reports, kinds, due)
+            status = _run_recorded(record, kinds, params_file, overrides, say)
+    except WorkbookError as error:
+        if due is not None:
+            # Nobody looks at the terminal of a nightly run: without a record the night would seem to be missing.
+            RunRecord.start(settings, reports, kinds, due).end("error", error)
+            site.build_index(reports)
+        raise
+    say(f"{record.content['status']}: {reports / record.folder.name}")
+    return status
+
+
+def _run_recorded(
+    record: RunRecord,
+    kinds: Sequence[PhaseKind],
+    params_file: Path,
+    overrides: dict[str, Any],
+    say: Callable[[str], None],
+) -> int:
+    reports = record.folder.parent
+    try:
         try:
             status = _run_phases(record, kinds, params_file, overrides, say)
-            site.build_index(reports)
-        except OSError as error:
-            # What a phase has done stays on record; a folder in which none has ended is taken away.
-            if all(entry["status"] == "pending" for entry in record.content["phases"]):
-                shutil.rmtree(record.folder, ignore_errors=True)
-            raise unwritable(reports, error) from None
-    say(f"{record.content['status']}: {reports / record.folder.name}")
+        except Stopped as stop:
+            # Between two notebooks, or while pages are made.
+            say(str(stop.explained))
+            record.end("error", stop.explained)
+            status = stop.explained.exit_status
+        site.build_index(reports)
+    except OSError as error:
+        # What a phase has done stays on record; a folder in which none has ended is taken away.
+        if all(entry["status"] == "pending" for entry in record.content["phases"]):
+            shutil.rmtree(record.folder, ignore_errors=True)
+        raise unwritable(reports, error) from None
     return status
 
 
@@ -74,6 +107,7 @@ def _run_phases(
     say: Callable[[str], None],
 ) -> int:
     status, exit_status = "ok", 0
+    stop: WorkbookError | None = None
     pages: list[Future[None]] = []
     with ThreadPoolExecutor(1) as pool, _followed(record.folder / "run.log", say):
         for kind in kinds:
@@ -84,15 +118,15 @@ def _run_phases(
             verdict = _verdict(record.folder / f"{kind.name}.json")
             if problem is None and verdict not in GOOD:
                 # A kernel that died or a cell that timed out can look green: only the result tells.
-                problem = (3, f"{kind.stem} left no result: its kernel ended before its last cell.")
-            phase_status = "ok" if problem is None else "failed" if problem[0] == 1 else "error"
-            record.phase_ended(kind, verdict, seconds, phase_status)
+                problem = _Problem(3, f"{kind.stem} left no result: its kernel ended before its last cell.")
+            phase_status = "ok" if problem is None else "failed" if problem.exit_status == 1 else "error"
+            stop = problem.stop if problem else None
+            record.phase_ended(kind, verdict, seconds, phase_status, stop)
             pages.append(pool.submit(_render, record, kind))
             say(f"{kind.stem}: {verdict or phase_status} in {seconds:.0f} s")
             if problem is not None:
-                exit_status, message = problem
-                status = phase_status
-                say(message)
+                exit_status, status = problem.exit_status, phase_status
+                say(problem.message)
                 break
         for page in pages:
             page.result()
@@ -100,12 +134,21 @@ def _run_phases(
         entry = next(entry for entry in record.content["phases"] if entry["name"] == kind.name)
         if (record.folder / f"{kind.stem}.html").exists():
             entry["html"] = f"{kind.stem}.html"
-    record.end(status)
+    record.end(status, stop)
     return exit_status
 
 
-def _execute(kind: PhaseKind, folder: Path, params_file: Path, overrides: dict[str, Any]) -> tuple[int, str] | None:
-    """Run one notebook; None where it went through, else the exit status and the message."""
+@dataclass(frozen=True)
+class _Problem:
+    """Why a phase did not go through; `stop` where the run was told to stop."""
+
+    exit_status: int
+    message: str
+    stop: WorkbookError | None = None
+
+
+def _execute(kind: PhaseKind, folder: Path, params_file: Path, overrides: dict[str, Any]) -> _Problem | None:
+    """Run one notebook; None where it went through."""
     # The kernel inherits the place of the log from this process.
     os.environ["WORKBOOK_LOG"] = str(folder / "run.log")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
@@ -122,11 +165,13 @@ def _execute(kind: PhaseKind, folder: Path, params_file: Path, overrides: dict[s
             config=_QUIET,
         )
     except PapermillExecutionError as error:
-        return _EXIT.get(
-            error.ename, 3
-        ), f"{error.evalue}" if error.ename in _known() else f"{error.ename}: {error.evalue}"
+        words = f"{error.evalue}" if error.ename in _known() else f"{error.ename}: {error.evalue}"
+        return _Problem(_EXIT.get(error.ename, 3), words)
     except (CellExecutionError, DeadKernelError) as error:
-        return 3, f"{kind.stem} ended early: {type(error).__name__}"
+        return _Problem(3, f"{kind.stem} ended early: {type(error).__name__}")
+    except Stopped as stop:
+        end_children()
+        return _Problem(stop.explained.exit_status, str(stop.explained), stop.explained)
     return None
 
 

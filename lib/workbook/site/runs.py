@@ -68,10 +68,17 @@ class Run:
     validation: Validation | None = None
     broken: str = ""
     signed: Signed = field(default_factory=Signed)
+    error: tuple[str, str, str] | None = None
+    late_seconds: float = 0.0
 
     @property
     def good(self) -> bool:
         return self.status == "ok"
+
+    @property
+    def late(self) -> bool:
+        """Whether it began later than its schedule wanted, by more than a schedule may take."""
+        return self.late_seconds >= 300
 
     @property
     def order(self) -> tuple[str, str]:
@@ -114,6 +121,8 @@ def read(record: Mapping[str, Any], folder: Path, validation: Validation | None 
         phases=tuple(_phase(phase, folder) for phase in phases),
         validation=validation,
         signed=signatures.read(folder),
+        error=_error(record.get("error")),
+        late_seconds=_number(record.get("late_seconds")) or 0.0,
     )
 
 
@@ -185,20 +194,26 @@ def _validation_changes(then: Validation, now: Validation) -> list[Change]:
 
 
 def _phase(record: Mapping[str, Any], folder: Path) -> Phase:
-    seconds = record.get("seconds")
-    error = record.get("error")
     return Phase(
         name=_words(record.get("name")) or "unnamed",
         status=_words(record.get("status")),
         verdict=_words(record.get("verdict")),
-        seconds=float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None,
+        seconds=_number(record.get("seconds")),
         page=_file(record.get("html"), folder),
         notebook=_file(record.get("notebook"), folder),
         result=_file(record.get("result"), folder),
-        error=tuple(_words(error.get(part)) for part in ("found", "why", "todo"))
-        if isinstance(error, Mapping)
-        else None,  # type: ignore[arg-type]
+        error=_error(record.get("error")),
     )
+
+
+def _error(record: object) -> tuple[str, str, str] | None:
+    if not isinstance(record, Mapping):
+        return None
+    return _words(record.get("found")), _words(record.get("why")), _words(record.get("todo"))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _file(name: object, folder: Path) -> str | None:
