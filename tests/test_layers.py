@@ -14,6 +14,7 @@ LEVELS = [
     {"faces"},
     {"names", "gtids"},
     {"progress"},
+    {"params_nights"},
     {"params"},
     {"servers", "beam"},
     {"catalog"},

@@ -1,4 +1,4 @@
-"""The command line: workbook run, status, rollback, repair, sign, schedule, site, pipelines, cdc, sandbox."""
+"""The command line: workbook run, status, rollback, repair, sign, schedule, notify, tidy, site, pipelines, cdc, sandbox."""
 
 import json
 import os
@@ -210,6 +210,15 @@ def schedule(
             _say(str(to / name))
         else:
             typer.echo(text if len(files) == 1 else f"# {name}\n{text}", nl=len(files) > 1)
+
+
+@app.command()
+def notify(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """Send a trial message to everybody whom the params name under notify."""
+    from workbook.phases.notify import try_out
+
+    _use_reports(reports)
+    _say(f"Told by {' and '.join(try_out(_settings(params_file, sets)))}.")
 
 
 @app.command()

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workbook.errors import UsageError
+from workbook.params_nights import Notify, Retention
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -150,13 +151,11 @@ class Bulk(_Section):
     workers: int = Field(2, ge=1, le=32, description="parallel readers and writers")
     chunk_seconds: float = Field(4.0, gt=0, le=600, description="seconds aimed at for a chunk, one transaction each")
     chunk_rows: int = Field(1_000_000, ge=1, description="rows of a chunk at most")
-    driver: Literal["auto", "mysqlclient", "pymysql"] = Field(
-        "auto", description="how rows are read and written; auto: mysqlclient where it is installed"
-    )
+    driver: Literal["auto", "mysqlclient", "pymysql"] = Field("auto", description="auto: mysqlclient where it is there")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server or network is waited for")
     limit_mb_s: float | None = Field(None, gt=0, description="MB/s of all workers together at most")
     max_threads_running: int | None = Field(
-        None, ge=1, description="pause while more threads than this run on the source, our own workers among them"
+        None, ge=1, description="pause while more threads run on the source, ours too"
     )
     max_replica_lag_s: float | None = Field(
         None, ge=0, description="pause while the replica (below; else the source, where it is one) is further behind"
@@ -257,6 +256,8 @@ class Settings(_Section):
     bulk: Bulk = Bulk()  # type: ignore[call-arg]
     beam: Beam = Beam()  # type: ignore[call-arg]
     validate_: Validate = Field(Validate(), alias="validate")  # type: ignore[call-arg]
+    notify: Notify = Notify()  # type: ignore[call-arg]
+    retention: Retention = Retention()  # type: ignore[call-arg]
     folder: Path = Field(Path(), exclude=True, repr=False)
 
     @field_validator("environment")

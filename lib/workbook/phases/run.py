@@ -28,6 +28,7 @@ from workbook.params import Settings
 from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import GOOD, require_free_space
 from workbook.phases.ledger import Ledger, reports_folder
+from workbook.phases.notify import tell
 from workbook.phases.order import PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord, unwritable
 from workbook.phases.schedule import due_before
@@ -63,11 +64,13 @@ def run(
         with only_one(reports, settings.environment), stoppable():
             _check(settings, kinds, reports)
             record = RunRecord.start(settings, reports, kinds, due)
-            status = _run_recorded(record, kinds, params_file, overrides, say)
+            status = _run_recorded(settings, record, kinds, params_file, overrides, say)
     except WorkbookError as error:
         if due is not None:
             # Nobody looks at the terminal of a nightly run: without a record the night would seem to be missing.
-            RunRecord.start(settings, reports, kinds, due).end("error", error)
+            record = RunRecord.start(settings, reports, kinds, due)
+            record.end("error", error)
+            tell(settings, record, say)
             site.build_index(reports)
         raise
     say(f"{record.content['status']}: {reports / record.folder.name}")
@@ -75,6 +78,7 @@ def run(
 
 
 def _run_recorded(
+    settings: Settings,
     record: RunRecord,
     kinds: Sequence[PhaseKind],
     params_file: Path,
@@ -90,6 +94,7 @@ def _run_recorded(
             say(str(stop.explained))
             record.end("error", stop.explained)
             status = stop.explained.exit_status
+        tell(settings, record, say)
         site.build_index(reports)
     except OSError as error:
         # What a phase has done stays on record; a folder in which none has ended is taken away.
