@@ -151,12 +151,10 @@ class Bulk(_Section):
     workers: int = Field(2, ge=1, le=32, description="parallel readers and writers")
     chunk_seconds: float = Field(4.0, gt=0, le=600, description="seconds aimed at for a chunk, one transaction each")
     chunk_rows: int = Field(1_000_000, ge=1, description="rows of a chunk at most")
-    driver: Literal["auto", "mysqlclient", "pymysql"] = Field("auto", description="auto: mysqlclient where it is there")
+    driver: Literal["auto", "mysqlclient", "pymysql"] = Field("auto", description="auto: mysqlclient if it is there")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server or network is waited for")
     limit_mb_s: float | None = Field(None, gt=0, description="MB/s of all workers together at most")
-    max_threads_running: int | None = Field(
-        None, ge=1, description="pause while more threads run on the source, ours too"
-    )
+    max_threads_running: int | None = Field(None, ge=1, description="pause while more threads run on the source")
     max_replica_lag_s: float | None = Field(
         None, ge=0, description="pause while the replica (below; else the source, where it is one) is further behind"
     )
