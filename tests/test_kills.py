@@ -57,8 +57,8 @@ class Killable:
         return state
 
 
-def run_phase(scratch: Scratch, settings_file: Path, phase: str, *kill: str) -> int:
-    folder = scratch.folder / "reports" / "run"
+def run_phase(scratch: Scratch, settings_file: Path, phase: str, *kill: str, run_dir: Path | None = None) -> int:
+    folder = run_dir or scratch.folder / "reports" / "run"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(SCRIPT), phase, str(settings_file), str(folder), *kill]
     answer = subprocess.run(command, capture_output=True, text=True)

@@ -222,6 +222,30 @@ def notify(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) 
 
 
 @app.command()
+def tidy(
+    params_file: ParamsFile,
+    yes: Annotated[bool, typer.Option("--yes", help="let them go; otherwise they are listed")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Let old runs go, as `retention` in the params says; what is needed to go back, or signed, stays."""
+    from workbook.phases.ledger import reports_folder
+    from workbook.phases.run import only_one
+    from workbook.phases.tidy import print_tidying
+    from workbook.phases.tidy import tidy as let_go
+    from workbook.site import build_index
+
+    _use_reports(reports)
+    settings = _settings(params_file, sets)
+    if not yes:
+        print_tidying(settings)
+        return
+    with only_one(reports_folder(), settings.environment):
+        let_go(settings, _say)
+    build_index(reports_folder())
+
+
+@app.command()
 def site(reports: Reports = None) -> None:
     """Build the index of runs again."""
     from workbook.phases.ledger import reports_folder

@@ -320,6 +320,46 @@ class Ledger:
             ).first()
         return None if row is None else json.loads(row[0])
 
+    def referred(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that a standing phase, a note or a result in force names."""
+        with self._connection() as connection:
+            rows = connection.execute(sa.select(_notes.c.value).where(_notes.c.environment == self.environment)).all()
+        standing = [text for done in self.phases().values() for text in (done.run_id, done.result or "")]
+        words = "\n".join([*standing, *(row[0] for row in rows)])
+        return {run_id for run_id in run_ids if run_id in words}
+
+    def forget(self, run_ids: Sequence[str], kept: int) -> int:
+        """Drop the entries of runs that are gone, but for those that a rollback needs; how many were dropped.
+
+        Of each phase stay the first that was not undone, whose restore point a rollback goes back to, and the latest
+        `kept` of those that ended well with all that came after them: going back by copies looks for them.
+        """
+        with self._connection() as connection:
+            rows = connection.execute(
+                sa.select(_phases.c.id, _phases.c.phase, _phases.c.run_id, _phases.c.status)
+                .where(_phases.c.environment == self.environment)
+                .order_by(_phases.c.id)
+            ).all()
+            gone, dropped = set(run_ids), []
+            for phase in {row.phase for row in rows}:
+                standing = [row for row in rows if row.phase == phase and row.status != "undone"]
+                done = [row.id for row in standing if row.status == "done"][-kept:]
+                needed = {row.id for row in standing[:1]} | {row.id for row in standing if done and row.id >= done[0]}
+                needed |= {row.id for row in standing[-1:]}
+                dropped += [
+                    row.id for row in rows if row.phase == phase and row.run_id in gone and row.id not in needed
+                ]
+            connection.execute(_phases.delete().where(_phases.c.id.in_(dropped)))
+            connection.execute(_steps.delete().where(_steps.c.environment == self.environment, _steps.c.undone))
+            for run_id in run_ids:
+                connection.execute(
+                    _notes.delete().where(
+                        _notes.c.environment == self.environment,
+                        _notes.c.name.endswith(f" in {run_id}", autoescape=True),
+                    )
+                )
+        return len(dropped)
+
 
 class LedgerJournal:
     """The journal of one phase (see plan.Journal), written to the ledger before each step."""

@@ -33,6 +33,7 @@ from workbook.phases.order import PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord, unwritable
 from workbook.phases.schedule import due_before
 from workbook.phases.stopping import Stopped, end_children, stoppable
+from workbook.phases.tidy import tidy
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.servers import connect_source, connect_target, connect_warehouse
 
@@ -95,6 +96,7 @@ def _run_recorded(
             record.end("error", stop.explained)
             status = stop.explained.exit_status
         tell(settings, record, say)
+        _let_go(settings, say)
         site.build_index(reports)
     except OSError as error:
         # What a phase has done stays on record; a folder in which none has ended is taken away.
@@ -102,6 +104,14 @@ def _run_recorded(
             shutil.rmtree(record.folder, ignore_errors=True)
         raise unwritable(reports, error) from None
     return status
+
+
+def _let_go(settings: Settings, say: Callable[[str], None]) -> None:
+    try:
+        tidy(settings, say)
+    except OSError as error:
+        # Old runs that stay are no reason for this one to be bad.
+        say(f"Old runs could not be let go: {error.filename}: {error.strerror}")
 
 
 def _run_phases(
