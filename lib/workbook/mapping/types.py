@@ -7,12 +7,13 @@ value it is `shared`, so that one hash of a row serves all hops.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal
 
 from workbook.catalog import Column
 from workbook.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ENCODING_VERSION = 2
 Loss = Literal["none", "representation", "value"]
@@ -22,7 +23,7 @@ Loss = Literal["none", "representation", "value"]
 class TypeRule:
     """One row of the type map. In the expressions `{c}` stands for the quoted column.
 
-    `extract` selects what goes into an Arrow array of type `arrow`; `exact`, `shared` (both MySQL) and `google` give the
+    `extract` selects what goes into an Arrow array of the type that `arrow_call` makes: pyarrow's function and its values; `exact`, `shared` (both MySQL) and `google` give the
     canonical text, NULL for NULL; `proof` counts in MySQL the rows that would lose something (None: none can). Where
     `proof` is false, `exact` is `shared`.
     """
@@ -31,7 +32,7 @@ class TypeRule:
     what: str
     when: Callable[[Column, bool], bool]
     warehouse_type: str
-    arrow: pa.DataType
+    arrow_call: tuple[str | int, ...]
     extract: str
     exact: str
     shared: str
@@ -39,6 +40,15 @@ class TypeRule:
     loss: Loss
     loss_text: str
     proof: str | None = None
+
+    @property
+    def arrow(self) -> "pa.DataType":
+        """The type of the Arrow array."""
+        import pyarrow as pa  # here: a validation without a warehouse never needs it, and it takes long to import
+
+        function, *values = self.arrow_call
+        kind: pa.DataType = getattr(pa, str(function))(*values)
+        return kind
 
     @property
     def free(self) -> bool:
@@ -138,66 +148,64 @@ _GEOMETRIES = (
     "geomcollection",
     "geometrycollection",
 )
-_STAMP = pa.timestamp("us")
-_STAMP_UTC = pa.timestamp("us", tz="UTC")
 _NO_LOSS = "nothing is lost"
 _NO_ZERO = "zero, partial and impossible dates become NULL"
 
 RULES: tuple[TypeRule, ...] = (
     TypeRule("unsigned-64", "BIGINT UNSIGNED", lambda c, e: c.data_type == "bigint" and c.unsigned, "NUMERIC",
-             pa.decimal128(20, 0), "{c} + 0", _WHOLE, _WHOLE, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal128", 20, 0), "{c} + 0", _WHOLE, _WHOLE, _G_NUMERIC, "none", _NO_LOSS),
     TypeRule("integer", "TINYINT to BIGINT, signed or not", _types(*_INTEGERS), "INT64",
-             pa.int64(), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
     TypeRule("year", "YEAR", _types("year"), "INT64",
-             pa.int64(), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
     TypeRule("bits-64", "BIT(64)", lambda c, e: c.data_type == "bit" and (c.precision or 1) > 63, "NUMERIC",
-             pa.decimal128(20, 0), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_NUMERIC, "representation", "bits become a number"),
+             ("decimal128", 20, 0), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_NUMERIC, "representation", "bits become a number"),
     TypeRule("bits", "BIT(1) to BIT(63)", _types("bit"), "INT64",
-             pa.int64(), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_WHOLE, "representation", "bits become a number"),
+             ("int64",), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_WHOLE, "representation", "bits become a number"),
     TypeRule("numeric", "DECIMAL with up to 29 digits before and 9 after the point", _fits_numeric, "NUMERIC",
-             pa.decimal128(38, 9), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal128", 38, 9), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
     TypeRule("bignumeric", "DECIMAL with up to 38 digits before and 38 after the point", _fits_bignumeric, "BIGNUMERIC",
-             pa.decimal256(76, 38), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal256", 76, 38), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
     TypeRule("decimal-text", "any wider DECIMAL; on the local emulator any that needs BIGNUMERIC", _types("decimal"), "STRING",
-             pa.string(), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text"),
+             ("string",), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text"),
     TypeRule("float", "FLOAT and DOUBLE", _types("float", "double"), "FLOAT64",
-             pa.float64(), "CAST({c} AS DOUBLE)", _mysql_float(), _mysql_float(), _google_float(), "none", _NO_LOSS),
+             ("float64",), "CAST({c} AS DOUBLE)", _mysql_float(), _mysql_float(), _google_float(), "none", _NO_LOSS),
     TypeRule("date", "DATE", _types("date"), "DATE",
-             pa.date32(), _DAYS, _or_text(_DAYS), f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
+             ("date32",), _DAYS, _or_text(_DAYS), f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("datetime", "DATETIME", _types("datetime"), "DATETIME",
-             _STAMP, _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)",
+             ("timestamp", "us"), _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)",
              "CAST(DATETIME_DIFF({c}, DATETIME '1970-01-01 00:00:00', MICROSECOND) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("timestamp", "TIMESTAMP", _types("timestamp"), "TIMESTAMP",
-             _STAMP_UTC, _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
+             ("timestamp", "us", "UTC"), _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
              "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
     TypeRule("time-micros", "TIME", _types("time"), "INT64",
-             pa.int64(), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
+             ("int64",), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
              "representation", "the time becomes microseconds, so that negative and long times fit"),
     TypeRule("text", "CHAR, VARCHAR, ENUM and SET", _types("char", "varchar", "enum", "set"), "STRING",
-             pa.string(), _TEXT, _TEXT, _TEXT, "{c}", "representation", "collation and length limit are not enforced"),
+             ("string",), _TEXT, _TEXT, _TEXT, "{c}", "representation", "collation and length limit are not enforced"),
     TypeRule("long-text", "TINYTEXT to LONGTEXT", _types(*_LONG_TEXTS), "STRING",
-             pa.large_string(), _TEXT, _LONG_TEXT, _LONG_TEXT, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
+             ("large_string",), _TEXT, _LONG_TEXT, _LONG_TEXT, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
     TypeRule("json-text", "JSON", _types("json"), "STRING",
-             pa.large_string(), "CAST({c} AS CHAR)", "SHA2(CAST({c} AS CHAR), 256)", "SHA2(CAST({c} AS CHAR), 256)",
+             ("large_string",), "CAST({c} AS CHAR)", "SHA2(CAST({c} AS CHAR), 256)", "SHA2(CAST({c} AS CHAR), 256)",
              "TO_HEX(SHA256({c}))", "none", "nothing is lost: the exact text; the rule `json` makes it JSON in the clean table"),
     TypeRule("bytes", "BINARY and VARBINARY", _types("binary", "varbinary"), "BYTES",
-             pa.binary(), "{c}", _HEX, _HEX, "TO_HEX({c})", "none", _NO_LOSS),
+             ("binary",), "{c}", _HEX, _HEX, "TO_HEX({c})", "none", _NO_LOSS),
     TypeRule("long-bytes", "TINYBLOB to LONGBLOB, VECTOR", _types(*_LONG_BINARIES, "vector"), "BYTES",
-             pa.large_binary(), "{c}", _LONG_BYTES, _LONG_BYTES, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
+             ("large_binary",), "{c}", _LONG_BYTES, _LONG_BYTES, "TO_HEX(SHA256({c}))", "none", _NO_LOSS),
     TypeRule("geometry-bytes", "GEOMETRY and its family", _types(*_GEOMETRIES), "BYTES",
-             pa.large_binary(), "CAST({c} AS BINARY)", "SHA2(CAST({c} AS BINARY), 256)", "SHA2(CAST({c} AS BINARY), 256)",
+             ("large_binary",), "CAST({c} AS BINARY)", "SHA2(CAST({c} AS BINARY), 256)", "SHA2(CAST({c} AS BINARY), 256)",
              "TO_HEX(SHA256({c}))", "representation", "MySQL's own form: four bytes SRID, little-endian, then WKB"),
     # From here on: chosen by name in the mapping only.
     TypeRule("bool", "TINYINT(1) that holds 0 and 1 alone", _never, "BOOL",
-             pa.bool_(), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)"),
+             ("bool_",), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)"),
     TypeRule("time", "TIME from 00:00 to 23:59:59 alone", _never, "TIME",
-             pa.time64("us"), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
+             ("time64", "us"), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
              "CAST(TIME_DIFF({c}, TIME '00:00:00', MICROSECOND) AS STRING)", "none", _NO_LOSS,
              "{c} < CAST('00:00:00' AS TIME) OR {c} >= CAST('24:00:00' AS TIME)"),
     TypeRule("temporal-text", "DATE, DATETIME, TIMESTAMP as text, zero dates included", _never, "STRING",
-             pa.string(), "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "{c}", "representation", "the date becomes text"),
+             ("string",), "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "{c}", "representation", "the date becomes text"),
 )  # fmt: skip
 
 # Which rules a person may choose for a column instead of the first match, by MySQL type.

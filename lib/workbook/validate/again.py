@@ -4,12 +4,12 @@ A row is wrong when it differs in the same way in looks that follow each other, 
 it had applied all that the source's shows. A row that agrees at any look was in flight. What does neither is unsettled.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from workbook.bulk.chunks import Chunk
 from workbook.catalog import Table
@@ -73,7 +73,7 @@ class BothEnds:
     @classmethod
     def of(
         cls, readings: tuple[Reading, Reading], table: Table, flow: Flow, sides: tuple[Side, Side], kind: Kind
-    ) -> "BothEnds":
+    ) -> BothEnds:
         """The ends of a table; a key that is masked names no row of the source."""
         masked = {name for name, _ in flow.masks}.intersection(table.key)
         return cls(readings, (table, carried_table(table, flow)), sides, kind, bool(table.key) and not masked)
@@ -121,9 +121,7 @@ def look_again(fence: Fence, ends: BothEnds, first: Search) -> tuple[Search, Sec
     return found, said
 
 
-def without_wrong(
-    base: "TableVerdict", states: dict[str, str], again: SecondLook, words: Iterable[str]
-) -> "TableVerdict":
+def without_wrong(base: TableVerdict, states: dict[str, str], again: SecondLook, words: Iterable[str]) -> TableVerdict:
     """The verdict where no row that was looked at again is wrong: the same, unless some could not be settled."""
     why = "; ".join(filter(None, (again.said, *words)))
     if again.unsettled or again.more:
@@ -150,6 +148,8 @@ def _odd(first: Search) -> tuple[dict[int, Encoded | None], bool]:
 
 def _differing(ends: BothEnds, keys: Mapping[int, Encoded | None]) -> dict[int, State]:
     """Those of the keys whose rows differ now: the hashes of their rows on both ends."""
+    import numpy as np
+
     states: dict[int, tuple[list[int], list[int]]] = {}
     wanted = np.array(sorted(keys), dtype=np.uint64)
     for pair, regions in _ends_of(ends, list(keys.values())):
@@ -162,6 +162,8 @@ def _differing(ends: BothEnds, keys: Mapping[int, Encoded | None]) -> dict[int, 
 
 
 def _read(ends: BothEnds, keys: Mapping[int, Encoded | None], into: Search) -> None:
+    import numpy as np
+
     into.only = np.array(sorted(keys), dtype=np.uint64)
     for (before, after), (region, _) in _ends_of(ends, list(keys.values())):
         into.look(before, after, region)

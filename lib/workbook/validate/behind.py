@@ -1,12 +1,12 @@
 """The warehouse lags by design: rows that changed on Cloud SQL after it was loaded are told from wrong ones by the binlog."""
 
+from __future__ import annotations
+
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from workbook.bulk.chunks import chunkable_key
 from workbook.catalog import Table
@@ -17,11 +17,12 @@ from workbook.validate.binlog_rows import Unreadable
 from workbook.validate.canonical import encode
 from workbook.validate.encoding import Field
 from workbook.validate.fence import Fence
-from workbook.validate.locate import Keys, Search
+from workbook.validate.locate import Search
 from workbook.validate.rows import Located
 from workbook.validate.touched import cascaded, cascades_told, judge, place
 
 if TYPE_CHECKING:
+    from workbook.validate.locate import Keys
     from workbook.validate.result import TableVerdict
 
 # Python's names of the character sets in which a key is told from its bytes.
@@ -71,6 +72,8 @@ class Behind:
 
         Rows that are `wrong` on Cloud SQL are no rows that the warehouse only lacks yet.
         """
+        import numpy as np
+
         if not self._known:
             return search.located(), Late()
         changed, unknown, any_may = self._changed(path, fields)
@@ -88,6 +91,8 @@ class Behind:
 
     def _changed(self, path: Path, fields: Sequence[Field]) -> tuple[Keys, str, bool]:
         """The hashes of the keys of rows that changed since; why they cannot be told, and whether each row may be one."""
+        import numpy as np
+
         none = np.array([], dtype=np.uint64)
         with self._lock:
             self._read()
@@ -118,7 +123,7 @@ class Behind:
             self.why = str(error) if isinstance(error, Unreadable) else error.found
 
 
-def not_yet(base: "TableVerdict", states: Mapping[str, str], late: Late) -> "TableVerdict":
+def not_yet(base: TableVerdict, states: Mapping[str, str], late: Late) -> TableVerdict:
     """The verdict on a hop of which only rows differ that changed on Cloud SQL after the load."""
     columns = {name: "sampled" if state == "proven" else state for name, state in states.items()}
     return replace(base, verdict="incomparable", columns=columns, why=late.said, behind=late.rows)

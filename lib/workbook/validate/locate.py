@@ -1,8 +1,11 @@
 """From digests that differ to rows: pairs of key hash and row hash from both ends, set side by side, chunk by chunk.
 
 A row is 16 bytes on its way here, whatever it holds, so that a million differing rows are counted in seconds and few
-megabytes; only those that are shown are then read, by the hash of their key.
+megabytes; only those that are shown are then read, by the hash of their key. numpy is imported where it is used: tables
+that are equal never need it.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from workbook.bulk.chunks import Chunk
 from workbook.validate.encoding import Kind, google_hash, mysql_digest, mysql_value
 from workbook.validate.rows import Difference, Encoded, Located, compare, shown, text
@@ -21,11 +21,15 @@ from workbook.validate.sums import Digest, Reading, differing, google_bucket, ke
 from workbook.validate.walk import joined
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from google.cloud import bigquery
 
+    # One row a row: the first 64 bits of the key's hash and of the row's.
+    Pairs = npt.NDArray[np.uint64]
+    Keys = npt.NDArray[np.uint64]
+
 Found = TypeVar("Found")
-Pairs = npt.NDArray[np.uint64]  # one row a row: the first 64 bits of the key's hash and of the row's
-Keys = npt.NDArray[np.uint64]
 # So many rows are set side by side by their hashes, and so many are read with all their values; beyond them the counts
 # say "at least", and columns that were not seen to differ are `sampled`.
 MOST_PAIRS = 1_000_000
@@ -68,6 +72,8 @@ class MysqlEnd:
 
     def pairs(self, region: Region) -> Pairs:
         """The hashes of the keys and rows in a region, by queries of bounded answers."""
+        import numpy as np
+
         fields = self.reading.fields
         key, row = (mysql_digest(chosen, self.kind) for chosen in (key_fields(fields), fields))
         # Rows without a hash are not in the answer: GROUP_CONCAT passes NULL over.
@@ -117,13 +123,15 @@ class MysqlEnd:
 class GoogleEnd:
     """A table of the warehouse, or a query in parentheses; `key` and `values` are encoded columns."""
 
-    client: "bigquery.Client"
+    client: bigquery.Client
     source: str
     key: Sequence[str]
     values: Sequence[str]
 
     def pairs(self, region: Region) -> Pairs:
         """The hashes of the keys and rows in a region, one row of the answer a bucket."""
+        import numpy as np
+
         bucket = google_bucket("h", region.buckets)
         test = "" if region.chosen is None else f" WHERE {bucket} IN ({', '.join(map(str, region.chosen))})"
         found = self.client.query(
@@ -175,6 +183,8 @@ class Search:
 
     def look(self, before: End, after: End, region: Region) -> None:
         """Set both ends side by side in a region, unless enough was looked at."""
+        import numpy as np
+
         if self._pairs >= MOST_PAIRS:
             self.all_counted = self.all_read = False
             return
@@ -235,10 +245,14 @@ class Search:
     @property
     def odd(self) -> Keys:
         """The hashes of the keys of all rows that were seen to differ."""
+        import numpy as np
+
         return np.unique(np.concatenate(self._odd)) if self._odd else np.array([], dtype=np.uint64)
 
     def without(self, keys: Keys) -> Located:
         """What was found, but for the rows of some keys: hashes as `odd` has them."""
+        import numpy as np
+
         missing, extra, changed = (
             int(sum((~np.isin(part, keys)).sum() for part in self._odd[kind::3])) for kind in range(3)
         )
@@ -271,6 +285,8 @@ class Search:
 
 def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
     """The keys of rows that are missing, extra and changed, each once, and how many rows those are: as multisets."""
+    import numpy as np
+
     if len(before) + len(after) <= _AT_ONCE:
         return _odd_keys(before, after)
     shift = np.uint64(64 - _PART_BITS)
@@ -284,6 +300,8 @@ def odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, 
 
 
 def _odd_keys(before: Pairs, after: Pairs) -> tuple[Keys, Keys, Keys, tuple[int, int, int]]:
+    import numpy as np
+
     both = np.concatenate([before, after])
     signs = np.repeat(np.array([1, -1]), [len(before), len(after)])
     order = np.lexsort((both[:, 1], both[:, 0]))
@@ -337,4 +355,6 @@ def first_bits(row: Encoded, places: Sequence[int]) -> int:
 
 def unpacked(pairs: bytes) -> Pairs:
     """Pairs out of their bytes."""
+    import numpy as np
+
     return np.frombuffer(pairs, dtype=">u8").astype(np.uint64).reshape(-1, 2)

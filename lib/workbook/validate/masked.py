@@ -2,16 +2,21 @@
 that no server is told the salt. Checksums are those that `sums` has a server compute.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbook.names import mysql_path, quote_mysql
 from workbook.validate.encoding import Field, Kind, mysql_value
-from workbook.validate.locate import Pairs, Region, unpacked
+from workbook.validate.locate import Region, unpacked
 from workbook.validate.rows import Encoded, text
 from workbook.validate.sums import Digest, Reading, Side, key_fields, with_filter
+
+if TYPE_CHECKING:
+    from workbook.validate.locate import Pairs
 
 _KINDS: tuple[Kind, Kind] = ("exact", "shared")
 
