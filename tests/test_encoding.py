@@ -7,7 +7,7 @@ import os
 import random
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,17 @@ from workbook.names import mysql_path, quote_bigquery
 from workbook.sandbox import lifecycle
 from workbook.servers import SESSION_SQL_MODE
 from workbook.validate.canonical import FORMS, encode, encode_row, row_hash
-from workbook.validate.encoding import Field, Kind, fields, google_hash, google_value, mysql_hash, mysql_value
+from workbook.validate.encoding import (
+    Field,
+    Kind,
+    fields,
+    google_hash,
+    google_value,
+    mysql_digest,
+    mysql_hash,
+    mysql_text,
+    mysql_value,
+)
 from workbook.validate.rows import decoded
 from workbook.warehouse import load_warehouse
 
@@ -417,3 +427,20 @@ def test_where_nothing_is_lost_the_exact_text_is_the_shared_one() -> None:
         return rule.exact != rule.shared and rule.proof is None
 
     assert [rule.name for rule in RULES if needs_two(rule)] == []
+
+
+@pytest.mark.parametrize("item", [item for item in CLASSES if RULE[item.rule].alone], ids=lambda item: item.name)
+def test_the_text_for_mysql_alone_tells_every_value_from_every_other(cursor: Any, item: Class) -> None:
+    values = [value for value in drawn(item, int(os.environ.get("VALUES", "5000")), seed=3) if value is not None]
+    dice = Dice(item.name)
+    if item.name == "DOUBLE":
+        values += [dice.choice((-1, 1)) * 10 ** dice.uniform(-2, 17) for _ in values]
+    by_mysql(cursor, item, values)
+    alone = replace(item.field, rule=replace(item.field.rule, exact=item.field.rule.alone))
+    cursor.execute(
+        f"SELECT {mysql_text(alone, 'exact')}, {mysql_digest([replace(item.field, alone=True)], 'exact')} FROM t ORDER BY id"
+    )
+    for value, (text, digest) in zip(values, cursor.fetchall(), strict=True):
+        mantissa, _, exponent = text.partition("p")
+        assert (math.ldexp(int(mantissa), int(exponent)) if exponent else float(text)) == value
+        assert digest == hashlib.sha256(f"{text};".encode()).hexdigest()

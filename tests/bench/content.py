@@ -148,7 +148,7 @@ class _Ground:
     def _with_changes(self, run: Callable[[], Measured]) -> Measured:
         step = self._rows // CHANGED
         chosen = f"WHERE id MOD {step} = {step // 2}"
-        self._sql("target", f"UPDATE t SET c4 = CONCAT('was ', IFNULL(c4, '')), c2 = -c2 {chosen}", self._database)
+        self._sql("target", f"UPDATE t SET c4 = CONCAT('was ', c4), c2 = -c2 {chosen}", self._database)
         try:
             return run()
         finally:

@@ -110,6 +110,9 @@ def compare_in(
     chosen = attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
     if isinstance(chosen, str):
         return unread(table, HOPS if client else HOPS[:1], chosen)
+    if client is None and source.flavour == target.flavour and table.key and not has_tokens(chosen):
+        # Keys are told apart by the one text that all readers of keys know.
+        chosen = tuple(replace(item, alone=not item.key) for item in chosen)
     ends = TableEnds(
         table,
         mapped,

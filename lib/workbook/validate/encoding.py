@@ -30,7 +30,8 @@ class Field:
     """A column as all sides encode it: names on both ends, its type rule, whether it is part of the key.
 
     `charset` is the source's; `utf8` where the server that is read is known to hold UTF-8, which needs no conversion.
-    `stands` is what a mask puts in its place, in SQL; `token` makes the tokens of a mask that no server may know.
+    `stands` is what a mask puts in its place, in SQL; `token` makes the tokens of a mask that no server may know. `alone`:
+    rows are hashed with the cheaper text that servers of one kind share.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Field:
     utf8: bool = False
     stands: str | None = None
     token: Token | None = None
+    alone: bool = False
 
 
 def fields(table: Table, mapped: TableMap, tokens: Mapping[str, Token] | None = None) -> tuple[Field, ...]:
@@ -96,8 +98,15 @@ def mysql_digest(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -
     Of a row that is larger than max_allowed_packet it is NULL, or the hash of `otherwise`.
     """
     # One flat call: what it is spared for each column is a third of the time of a whole validation.
-    row = f"CONCAT_WS(';', {', '.join(mysql_text(field, kind) for field in chosen)}, '')"
+    texts = (mysql_text(_alone(field), kind) for field in chosen)
+    row = f"CONCAT_WS(';', {', '.join(texts)}, '')"
     return f"SHA2({row if otherwise == 'NULL' else f'IFNULL({row}, {otherwise})'}, 256)"
+
+
+def _alone(field: Field) -> Field:
+    """The column as it is hashed."""
+    cheaper = field.rule.alone
+    return replace(field, rule=replace(field.rule, exact=cheaper)) if field.alone and cheaper else field
 
 
 def mysql_hash(chosen: Sequence[Field], kind: Kind, otherwise: str = "NULL") -> str:
