@@ -14,7 +14,7 @@ LEVELS = [
     {"faces"},
     {"names", "gtids"},
     {"progress"},
-    {"params_nights"},
+    {"params_nights", "params_cdc"},
     {"params"},
     {"servers", "beam"},
     {"catalog"},

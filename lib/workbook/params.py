@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workbook.errors import UsageError
+from workbook.params_cdc import Cdc
 from workbook.params_nights import Notify, Retention
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -106,21 +107,6 @@ class Warehouse(_Section):
     def raw_dataset(self) -> str:
         """The dataset of the exact copy, before cleaning."""
         return f"{self.dataset}_raw"
-
-
-class Cdc(_Section):
-    """Change data capture."""
-
-    transport: Literal["direct", "pubsub"] = Field("direct", description="how changes travel; direct is what runs yet")
-    sink: Literal["pubsub", "kinesis", "pulsar", "kafka"] = Field("pubsub", description="the sink of Debezium Server")
-    format: Literal["json", "avro"] = Field("json", description="the form of its messages")
-    sink_address: str | None = Field(None, description="the broker of pulsar or kafka; of pubsub an emulator")
-    sink_region: str | None = Field(None, description="the region of kinesis")
-    registry_url: str | None = Field(None, description="the schema registry of avro")
-    server_id: int | None = Field(None, ge=1, lt=1 << 32, description="reads the binlog; none: from the environment")
-    batch_rows: int = Field(8192, ge=1, le=100_000, description="changes of one transaction on the target, about")
-    patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server, engine or lock is waited for")
-    max_lag_s: float = Field(60, gt=0, description="behind by more than this, `cdc status` ends with status 1")
 
 
 class Profile(_Section):

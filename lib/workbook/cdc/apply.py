@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbook.bulk.wire import Wire, WireError
-from workbook.cdc.change import Change, Order, Path, Row
-from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
+from workbook.cdc.change import NOWHERE, Change, Order, Path, Row
+from workbook.cdc.ledger import PERMANENT, RETRYABLE, UNREAD, Ledger
 from workbook.cdc.rows import Refusal, Writer
 from workbook.cdc.tables import TablePlan, key_hash, reread_query, reread_values, weight_query
 from workbook.cdc.values import Undecodable
@@ -101,6 +101,14 @@ class Applier:
             else:
                 run.append(change)
         return outcome + self._run(run, offset)
+
+    def bury_unread(self, name: str, text: str, why: str) -> None:
+        """Keep a message that cannot be read: there is no row that it could be applied to."""
+        wire = self.target
+        wire.run("START TRANSACTION")
+        self.ledger.lock(wire)
+        self.ledger.bury_once(wire, Change("?", ("", name), NOWHERE, statement=text), UNREAD, why)
+        wire.run("COMMIT")
 
     def replay(self, kinds: Sequence[str]) -> Outcome:
         """Try dead letters of these kinds once more."""

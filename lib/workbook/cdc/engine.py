@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +42,7 @@ class Engine:
     def __init__(self, properties: Mapping[str, str], offset: Mapping[str, Any], log: Path):
         require_engine()
         self.heard = time.monotonic()
+        self.spoke = False  # whether anything has come from it yet
         self._batches: queue.Queue[Batch | str] = queue.Queue(_WAITING)
         reading, writing = os.pipe()
         with contextlib.suppress(OSError):
@@ -94,6 +95,9 @@ class Engine:
         """Seconds since the engine was heard last."""
         return time.monotonic() - self.heard if self._batches.empty() else 0.0
 
+    def done(self, batches: Sequence[Batch]) -> None:
+        """These batches are committed: where it goes on from is written on the target."""
+
     def end(self) -> None:
         """End the engine at once: where it stands is written on the target, not kept by it."""
         self._process.kill()
@@ -114,7 +118,7 @@ class Engine:
             for line in stream:
                 if not line.endswith(b"\n"):
                     break  # cut off in the middle
-                self.heard = time.monotonic()
+                self.heard, self.spoke = time.monotonic(), True
                 if not line.startswith(b"#"):
                     lines.append(line)
                     continue

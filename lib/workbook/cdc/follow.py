@@ -1,6 +1,7 @@
 """Following the source: engine, applier and watch together, from the noted position until they are stopped."""
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,9 +18,12 @@ from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import Batch, Engine, EngineEnded
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
 from workbook.cdc.properties import PASSWORD, engine_properties, render
+from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.readiness import silent_cascades
+from workbook.cdc.relay import Relay, Unread
 from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans
+from workbook.cdc.waiting import Waiting
 from workbook.cdc.watch import Watch
 from workbook.errors import TerminalError, TransientError
 from workbook.gtids import GtidSet
@@ -28,7 +32,7 @@ from workbook.params import Settings
 from workbook.schema import converted_columns
 from workbook.servers import Server
 
-# A heartbeat comes every four seconds; the first start reads all definitions before it says a word.
+# A heartbeat comes every four seconds; a start takes long on a busy machine, and the first reads all definitions.
 _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
 _ENGINE_STARTS = 5  # in a row, without a batch in between
 Result = TypeVar("Result")
@@ -57,6 +61,7 @@ class Follower:
         self._catalog, self._mapping, self._settings = catalog, mapping, settings
         self._folder, self._say = folder, say
         self._ledger = Ledger(settings.environment)
+        self._waiting = Waiting(settings.environment)
         self._tables = {item.path: item for item in mapping.in_scope}
         self._tokens = {
             item.path: tokens_of(catalog.table[item.path], item, settings)
@@ -73,7 +78,7 @@ class Follower:
         """Follow the source; what came of it."""
         ends = None if seconds is None else time.monotonic() + seconds
         starts, failing = 0, 0.0
-        engine: Engine | None = None
+        engine: Engine | Relay | None = None
         try:
             self._insisting(self.applier)
             while not stop() and (ends is None or time.monotonic() < ends):
@@ -81,11 +86,11 @@ class Follower:
                     if engine is None:
                         engine = self._start()
                     batches = engine.take(0.2, self._settings.cdc.batch_rows)
-                    if not batches and engine.silent() > (
-                        _SILENCE_SECONDS if self._complete.exists() else _START_SECONDS
-                    ):
+                    if not batches and engine.silent() > (_SILENCE_SECONDS if engine.spoke else _START_SECONDS):
                         raise EngineEnded("it has sent no heartbeat")
                     batches = self._whole(engine, batches) if batches else batches
+                    if isinstance(engine, Relay) and (unread := engine.unread()):
+                        self._put_aside(engine, unread)
                 except EngineEnded as ended:
                     failing = failing or time.monotonic()
                     starts += 1
@@ -95,6 +100,7 @@ class Follower:
                 if batches:
                     starts, failing = 0, 0.0
                     self._apply(batches)
+                    engine.done(batches)
                     self._note_history(batches[-1])
                 self._watch.look()
                 if until_caught_up and self.report.caught_up and not batches:
@@ -121,7 +127,8 @@ class Follower:
         """Made when the schema history is whole: a start that was cut off before is a first one again."""
         return self._folder / "history.complete"
 
-    def _start(self) -> Engine:
+    def _start(self) -> Engine | Relay:
+        epoch = self._begin_epoch() if self._settings.cdc.transport == "pubsub" else 0
         position = self._insisting(lambda: self._ledger.position(self._target))
         assert position is not None
         _role, host, port, user, password = self._source.login()
@@ -129,7 +136,8 @@ class Follower:
         first = not self._complete.exists()
         if first:
             (self._folder / "history.jsonl").unlink(missing_ok=True)
-        properties = engine_properties(lines, self._folder, first, {PASSWORD: password})
+        batch = self._settings.cdc.message_changes if epoch else None
+        properties = engine_properties(lines, self._folder, first, {PASSWORD: password}, batch)
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
         engine = Engine(properties, offset, self._folder / "engine.log")
         self.report.started(engine.pid)
@@ -137,9 +145,47 @@ class Follower:
             f"The engine starts at {offset.get('file')}:{offset.get('pos')}"
             + (", reading definitions" if first else "")
         )
-        return engine
+        return self._relay(engine, epoch) if epoch else engine
 
-    def _ended(self, engine: Engine | None, ended: EngineEnded, starts: int, since: float) -> None:
+    def _begin_epoch(self) -> int:
+        return self._insisting(lambda: self._waiting.begin_epoch(self._target))
+
+    def _relay(self, engine: Engine, epoch: int) -> Relay:
+        cdc = self._settings.cdc
+        try:
+            pubsub = PubSub(place(self._settings), cdc.patience_s)
+            pubsub.ensure()
+            return Relay(
+                engine,
+                pubsub,
+                self._waiting,
+                self._target,
+                self._settings.environment,
+                epoch,
+                int(cdc.waiting_mb * (1 << 20)),
+                cdc.patience_s,
+            )
+        except TransientError as error:
+            engine.end()
+            raise EngineEnded(error.found) from None
+        except BaseException:
+            engine.end()
+            raise
+
+    def _put_aside(self, relay: Relay, unread: list[Unread]) -> None:
+        """Note messages that cannot be read on the target, and only then let Pub/Sub forget them."""
+        for item in unread:
+            self._insisting(lambda item=item: self._bury(item.name, item.data, item.why))  # type: ignore[misc]
+        try:
+            relay.put_aside(unread)
+        except TransientError as error:
+            raise EngineEnded(error.found) from None
+
+    def _bury(self, name: str, data: bytes, why: str) -> None:
+        applier = self.applier()
+        applier.bury_unread(name, data.decode("utf-8", "backslashreplace"), why)
+
+    def _ended(self, engine: Engine | Relay | None, ended: EngineEnded, starts: int, since: float) -> None:
         if engine is not None:
             engine.end()
         reason = str(ended)
@@ -153,11 +199,11 @@ class Follower:
         self._say(f"The engine ended ({reason[:300]}); it is started again")
         time.sleep(min(2.0**starts, 20) / 4)
 
-    def _whole(self, engine: Engine, batches: list[Batch]) -> list[Batch]:
+    def _whole(self, engine: Engine | Relay, batches: list[Batch]) -> list[Batch]:
         """The batches, with the next one where they end between the two halves of a new key."""
         plans = self._insisting(self.applier).plans
         while True:
-            last = read(batches[-1].lines[-1]) if batches[-1].lines else None
+            last = self._read(batches[-1].lines[-1]) if batches[-1].lines else None
             if not isinstance(last, Change) or last.op != "d" or last.path not in plans or not plans[last.path].rekeyed:
                 return batches
             batches += engine.take(_HALF_SECONDS, 1)
@@ -168,7 +214,7 @@ class Follower:
         marks: list[Mark] = []
         for batch in batches:
             for line in batch.lines:
-                item = read(line)
+                item = self._read(line)
                 if isinstance(item, Change):
                     changes.append(item)
                 elif item is not None:
@@ -181,6 +227,15 @@ class Follower:
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
         self._watch.marks(marks, batches[0].offset)
+
+    def _read(self, line: bytes) -> Change | Mark | None:
+        """What a line says; one that cannot be read is put aside, and the rest goes on."""
+        try:
+            return read(line)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f"it is no event of Debezium: {error!r}"
+            self._insisting(lambda: self._bury(hashlib.sha256(line).hexdigest()[:16], line, why))
+            return None
 
     def _patiently(self, action: Callable[[Applier], Outcome]) -> Outcome:
         return self._insisting(lambda: action(self.applier()))

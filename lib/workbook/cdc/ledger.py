@@ -14,7 +14,7 @@ from workbook.servers import Server
 
 #: One row a stream: how far the target is, in the source's own terms.
 APPLIED = mysql_path(SCHEMA, "cdc_applied")
-RETRYABLE, PERMANENT = "retryable", "permanent"
+RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
 
 
 @dataclass(frozen=True)
@@ -235,6 +235,16 @@ class Ledger:
             f" ({mysql_string(kind)}, {database}, {table}, {'NULL' if key is None else f'0x{key.hex()}'}, {event},"
             f" {mysql_string(error[:2000])}, 1, UTC_TIMESTAMP())"
         )
+
+    def bury_once(self, wire: Wire, change: Change, kind: str, error: str) -> None:
+        """Note what was delivered and cannot be applied, once however often it is delivered."""
+        database, table = map(mysql_string, change.path)
+        known = wire.rows(
+            f"SELECT 1 FROM {self.dead} WHERE kind = {mysql_string(kind)} AND source_database = {database}"
+            f" AND source_table = {table} LIMIT 1"
+        )
+        if not known:
+            self.bury(wire, change, None, kind, error)
 
     def raise_dead(self, wire: Wire, kinds: Sequence[str], most: int = 500) -> list[tuple[int, Change]]:
         """Dead letters of these kinds to try again, locked, the oldest first."""

@@ -133,11 +133,13 @@ def render(settings: Settings, source: tuple[str, int, str], tables: Iterable[Ta
     return Properties(tuple(lines))
 
 
-def engine_properties(rendered: Properties, folder: Path, first: bool, secrets: Mapping[str, str]) -> dict[str, str]:
+def engine_properties(
+    rendered: Properties, folder: Path, first: bool, secrets: Mapping[str, str], batch: int | None = None
+) -> dict[str, str]:
     """The same properties for the engine in this machine, secrets filled in: to be handed on, never to be written.
 
     Its messages are JSON, as the applier reads them. `first`: there is no schema history yet, so it is made from the
-    source's definitions of now.
+    source's definitions of now. `batch`: changes that it hands on at once at most.
     """
     found = {
         name.removeprefix(_SOURCE): _REFERENCE.sub(lambda match: secrets[match[1]], value)
@@ -146,6 +148,8 @@ def engine_properties(rendered: Properties, folder: Path, first: bool, secrets: 
     }
     for side in ("key", "value"):
         found |= {f"{side}.converter.{name}": value for name, value, _ in FORMATS["json"]}
+    if batch is not None:
+        found["max.batch.size"] = str(batch)
     return found | {
         "name": "workbook",
         "offset.storage.file.filename": str(folder / "offsets.dat"),

@@ -9,7 +9,9 @@ from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
 from workbook.cdc.ledger import Ledger
 from workbook.cdc.properties import Properties, render
+from workbook.cdc.pubsub import make_ready
 from workbook.cdc.readiness import Readiness, readiness
+from workbook.cdc.waiting import Waiting
 from workbook.errors import Refused, WorkbookError
 from workbook.mapping import Mapping as MappingInForce
 from workbook.names import mysql_path
@@ -59,18 +61,15 @@ def set_up(
             "A refresh swaps other tables in, and the changes applied to those before would be lost.",
             "Set bulk.mode to load and load once, or keep refreshing and leave change capture out.",
         )
-    if settings.cdc.transport != "direct":
-        raise Refused(
-            f"The params ask for the transport {settings.cdc.transport}.",
-            "Here changes travel from Debezium's engine straight to the target; Pub/Sub is rendered for, not run.",
-            "Set cdc.transport to direct.",
-        )
     found = look(source, target, catalog, mapping, settings)
     found.refuse()
     snapshot = noted_snapshot(target, settings)
     assert snapshot is not None
     ledger = Ledger(settings.environment)
     ledger.create(target, journal, [item.path for item in mapping.in_scope])
+    if settings.cdc.transport == "pubsub":
+        Waiting(settings.environment).create(target, journal)
+        make_ready(settings, journal)
     if not _begun(target, settings, snapshot):
         shutil.rmtree(folder, ignore_errors=True)
         ledger.begin(target, snapshot)

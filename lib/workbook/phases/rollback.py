@@ -9,6 +9,7 @@ from workbook.bulk.ledger import SCHEMA
 from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.ledger import APPLIED
 from workbook.cdc.ledger import Ledger as ChangeLedger
+from workbook.cdc.pubsub import take_away
 from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import load_mapping
@@ -89,6 +90,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         for statement in ledger.to_undo(phase.name, "warehouse"):
             warehouse.query(statement).result()
             statements += 1
+        take_away(settings, ledger.to_undo(phase.name, "pubsub"))
         steps = ledger.to_undo(phase.name, "target")
         if phase is REPAIR and "bulk_load" in done and done["bulk_load"].started > done[REPAIR.name].started:
             # All rows were loaded anew since: those kept from before are of no use any more.

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import yaml
 
 from workbook.errors import Refused, TerminalError
 from workbook.names import mysql_string
-from workbook.sandbox import mariadb
+from workbook.sandbox import mariadb, pubsub_emulator
 from workbook.sandbox.binaries import Server, find_server
 
 PROJECT = "local-project"
@@ -302,19 +302,15 @@ def _start_bigquery(folder: Path, port: int, grpc_port: int) -> str | None:
 
 
 def _start_pubsub(folder: Path, port: int) -> str | None:
-    """Google's Pub/Sub emulator, where the Cloud CLI brought its jar and there is a Java to run it; else None."""
-    jar = next(
-        (path for home in _cloud_cli_homes() for path in sorted(home.glob("platform/pubsub-emulator/lib/*all.jar"))),
-        None,
-    )
-    java = shutil.which("java")
-    if jar is None or java is None:
+    """Google's Pub/Sub emulator, or the one that the environment names; None where there is neither."""
+    if given := pubsub_emulator.given():
+        return given
+    command = pubsub_emulator.command(port)
+    if command is None:
         return None
     log = folder / "pubsub.log"
     with log.open("ab") as output:
-        process = _spawn(
-            folder, "pubsub", [java, "-Xmx256m", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"], output
-        )
+        process = _spawn(folder, "pubsub", command, output)
 
     def ready() -> bool:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -322,13 +318,6 @@ def _start_pubsub(folder: Path, port: int) -> str | None:
 
     _wait(ready, process, "the Pub/Sub emulator", log)
     return f"127.0.0.1:{port}"
-
-
-def _cloud_cli_homes() -> Iterator[Path]:
-    gcloud = shutil.which("gcloud")
-    if gcloud:
-        yield Path(gcloud).resolve().parent.parent
-    yield from (Path("/usr/lib/google-cloud-sdk"), Path.home() / "google-cloud-sdk")
 
 
 def _spawn(folder: Path, name: str, command: list[str], output: Any) -> "subprocess.Popen[bytes]":
@@ -425,6 +414,8 @@ def _write_params(folder: Path, state: dict[str, Any], ports: list[int], admin: 
             "endpoint": state["warehouse"]["endpoint"],
         },
     }
+    if state["pubsub"]["endpoint"]:
+        content["cdc"] = {"pubsub_endpoint": state["pubsub"]["endpoint"]}
     path = folder / "params.yaml"
     _write_private(path, yaml.safe_dump(content, sort_keys=False))
     return path

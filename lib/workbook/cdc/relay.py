@@ -1,0 +1,213 @@
+"""From the engine over Pub/Sub and back: what the engine reads is published, pulled, put into order, and acknowledged
+once it is committed on the target. It stands where the engine itself stands in the direct transport."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbook.cdc.engine import Batch, Engine, EngineEnded
+from workbook.cdc.pubsub import PubSub
+from workbook.cdc.sequence import Piece, Queue, Unreadable, attributes, pieces, read_piece, whole
+from workbook.cdc.waiting import Waiting
+from workbook.errors import WorkbookError
+from workbook.servers import Server
+
+_AT_ONCE = 5000
+# So many messages that came early wait in memory, however short they are.
+_EARLY = 5000
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A message that cannot be read: its name at Pub/Sub, content, attributes, and why."""
+
+    name: str
+    data: bytes
+    attributes: dict[str, str]
+    why: str
+
+
+class Publisher:
+    """A thread that publishes what the engine reads. `ended` says why it has ended, or nothing."""
+
+    def __init__(self, engine: Engine, pubsub: PubSub, stream: str, epoch: int):
+        self._engine, self._pubsub, self._stream, self._epoch = engine, pubsub, stream, epoch
+        self._stop = threading.Event()
+        self.ended = ""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """End it, and the engine."""
+        self._stop.set()
+        self._engine.end()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        number = 1
+        try:
+            while not self._stop.is_set():
+                found: list[Piece] = []
+                for batch in self._engine.take(0.2, _AT_ONCE):
+                    parts = pieces(batch, self._epoch, number)
+                    found += parts
+                    number += len(parts)
+                self._pubsub.publish([(piece.data, attributes(piece, self._stream)) for piece in found])
+        except EngineEnded as ended:
+            self.ended = str(ended)
+        except Exception as error:
+            self.ended = f"its changes could not be published: {error}"
+
+
+class Relay:
+    """Engine, publisher and subscriber of one epoch, with the engine's own `take`, `silent` and `end`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pubsub: PubSub,
+        waiting: Waiting,
+        target: Server,
+        stream: str,
+        epoch: int,
+        waiting_bytes: int,
+        patience: float,
+    ):
+        self.pid = engine.pid
+        self._pubsub, self._waiting, self._target, self._stream = pubsub, waiting, target, stream
+        self._bound, self._patience = waiting_bytes, patience
+        self._queue = Queue(epoch)
+        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._handles: dict[int, list[Any]] = {}  # messages to acknowledge, by number
+        self._given: deque[int] = deque()  # the last number of each batch that was handed on
+        self._committed = 0
+        self._stored: set[int] = set()
+        self._unread: list[tuple[Unread, Any]] = []
+        self.spoke = False
+        self.heard = self._moved = time.monotonic()
+        self._future = pubsub.subscribe(self._arrived.put, 4 * waiting_bytes)
+        self._publisher = Publisher(engine, pubsub, stream, epoch)
+
+    def take(self, seconds: float, most: int) -> list[Batch]:
+        """The batches whose turn it is, of about `most` messages; waits up to `seconds`. Raises EngineEnded."""
+        deadline = time.monotonic() + seconds
+        found: list[Batch] = []
+        while True:
+            self._sort(max(0.0, deadline - time.monotonic()))
+            found += self._due(most)
+            if found:
+                self.heard = self._moved = time.monotonic()
+                self.spoke = True
+                return found
+            self._look()
+            if time.monotonic() >= deadline:
+                return []
+
+    def done(self, batches: Sequence[Batch]) -> None:
+        """These batches, the first of those handed on, are committed on the target."""
+        for _ in batches:
+            self._committed = self._given.popleft()
+        for number in [number for number in self._handles if number <= self._committed]:
+            for message in self._handles.pop(number):
+                message.ack()
+        if old := {number for number in self._stored if number <= self._committed}:
+            with contextlib.suppress(WorkbookError):
+                self._waiting.forget(self._target, self._queue.epoch, self._committed)
+                self._stored -= old
+
+    def unread(self) -> list[Unread]:
+        """The messages that cannot be read and were not put aside yet."""
+        return [unread for unread, _ in self._unread]
+
+    def put_aside(self, unread: Sequence[Unread]) -> None:
+        """These are noted on the target: they go to the topic of the dead, and are acknowledged."""
+        self._pubsub.publish(
+            [(item.data, {**item.attributes, "why": item.why[:1000], "message": item.name}) for item in unread],
+            dead=True,
+        )
+        for _, message in self._unread[: len(unread)]:
+            message.ack()
+        del self._unread[: len(unread)]
+
+    def silent(self) -> float:
+        """Seconds since the last batch whose turn it was."""
+        return time.monotonic() - self.heard
+
+    def end(self) -> None:
+        """End engine, publisher and subscriber; what is under way is left to a later epoch."""
+        self._publisher.end()
+        self._future.cancel()
+        with contextlib.suppress(Exception):
+            self._future.result(5)
+        self._pubsub.close()
+
+    def _sort(self, wait: float) -> None:
+        """Put what has arrived into the order; waits for the first message."""
+        with contextlib.suppress(queue.Empty):
+            self._offer(self._arrived.get(timeout=wait) if wait else self._arrived.get_nowait())
+            for _ in range(_AT_ONCE):
+                self._offer(self._arrived.get_nowait())
+        if self._queue.size > self._bound or len(self._queue) > _EARLY:
+            self._store()
+
+    def _offer(self, message: Any) -> None:
+        said = dict(message.attributes)
+        try:
+            piece = read_piece(message.data, said, self._stream)
+            if piece.epoch > self._queue.epoch:
+                raise Unreadable(f"its epoch {piece.epoch} was never begun; that of now is {self._queue.epoch}")
+        except Unreadable as error:
+            self._unread.append((Unread(message.message_id, message.data, said, str(error)), message))
+            return
+        if piece.epoch < self._queue.epoch or piece.number <= self._committed or piece.number in self._stored:
+            message.ack()
+            return
+        self._handles.setdefault(piece.number, []).append(message)
+        self._queue.offer(piece)
+
+    def _store(self) -> None:
+        """Keep on the target what waits; then Pub/Sub may forget it, and hands on what is behind."""
+        early = self._queue.early
+        with contextlib.suppress(WorkbookError):  # a target that is away is waited for where changes are applied
+            self._waiting.store(self._target, early)
+            numbers = {piece.number for piece in early}
+            self._queue.forget(numbers)
+            self._stored |= numbers
+            for number in numbers:
+                for message in self._handles.pop(number, []):
+                    message.ack()
+
+    def _due(self, most: int) -> list[Batch]:
+        if self._queue.next in self._stored:
+            with contextlib.suppress(WorkbookError):
+                for piece in self._waiting.read(self._target, self._queue.epoch, self._queue.next):
+                    self._queue.offer(piece)
+        found: list[Batch] = []
+        rows = 0
+        for parts in self._queue.batches():
+            self._given.append(parts[-1].number)
+            try:
+                found.append(whole(parts))
+            except Unreadable as error:
+                raise EngineEnded(str(error)) from None
+            rows += len(found[-1].lines)
+            if rows >= most:
+                break
+        return found
+
+    def _look(self) -> None:
+        """Raise EngineEnded where nothing more will come."""
+        if self._publisher.ended:
+            raise EngineEnded(self._publisher.ended)
+        if self._future.done():
+            raise EngineEnded(f"Pub/Sub hands on no more messages: {self._future.exception()}")
+        waits = len(self._queue) > 0 or any(number >= self._queue.next for number in self._stored)
+        if not waits:
+            self._moved = time.monotonic()
+        elif time.monotonic() - self._moved > self._patience:
+            raise EngineEnded(f"message {self._queue.next} did not come within {self._patience:.0f} s, later ones did")
