@@ -340,6 +340,15 @@ def cdc_status(
     raise typer.Exit(print_stream(_settings(params_file, sets), as_json))
 
 
+@cdc_app.command("merge")
+def cdc_merge(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
+    """Bring the warehouse to where Cloud SQL is; exit status 3 where BigQuery would read more than cdc.merge_gb."""
+    from workbook.phases.cdc import merge_now
+
+    _use_reports(reports)
+    merge_now(_settings(params_file, sets), _say)
+
+
 @cdc_app.command("replay-dead-letters")
 def cdc_replay(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
     """Try the changes again that the target refused; exit status 1 where some are left."""

@@ -38,6 +38,20 @@ class Cdc(BaseModel):
     batch_rows: int = Field(8192, ge=1, le=100_000, description="changes of one transaction on the target, about")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server, engine or lock is waited for")
     max_lag_s: float = Field(60, gt=0, description="behind by more than this, `cdc status` ends with status 1")
+    warehouse: bool = Field(
+        False, description="whether changes go on into the warehouse: a log of changes, and tables merged from it"
+    )
+    merge_seconds: float = Field(
+        300, ge=60, le=86400, description="seconds from one merge into the warehouse to the next, while the stream runs"
+    )
+    merge_gb: float = Field(
+        10, gt=0, description="GB that BigQuery may read for one merge, by its dry run; above, nothing is merged"
+    )
+    outbox_rows: int = Field(
+        5_000_000,
+        ge=1000,
+        description="changes that wait on the target for the warehouse at most; then it waits for a load",
+    )
 
     @field_validator("topic")
     @classmethod

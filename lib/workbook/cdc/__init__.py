@@ -2,6 +2,8 @@
 
 from workbook.cdc.follow import Follower
 from workbook.cdc.ledger import Ledger
+from workbook.cdc.merge import merge
+from workbook.cdc.merge_result import Merged
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.readiness import Readiness
 from workbook.cdc.result import Followed
@@ -12,10 +14,12 @@ __all__ = [
     "Followed",
     "Follower",
     "Ledger",
+    "Merged",
     "Properties",
     "Readiness",
     "Status",
     "look",
+    "merge",
     "noted_snapshot",
     "render",
     "rendered",

@@ -11,6 +11,7 @@ from typing import Any
 from workbook.bulk.wire import Wire, WireError
 from workbook.cdc.change import NOWHERE, Change, Order, Path, Row
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, UNREAD, Ledger
+from workbook.cdc.outbox import Outbox
 from workbook.cdc.rows import Refusal, Writer
 from workbook.cdc.tables import TablePlan, key_hash, reread_query, reread_values, weight_query
 from workbook.cdc.values import Undecodable
@@ -47,6 +48,7 @@ class _Final:
     names: tuple[str, ...]
     change: Change
     reread: bool = False
+    spelled: frozenset[tuple[str, ...]] = frozenset()  # other spellings of the name that changes before it had
 
     @property
     def gone(self) -> bool:
@@ -59,7 +61,8 @@ Barrier = Callable[["Applier", Change], str | None]
 class Applier:
     """Applies batches through one connection to the target; `source` is asked for rows that events cannot carry.
 
-    `barrier` carries out a TRUNCATE or DDL and answers why the table cannot be followed any more, or None.
+    `barrier` carries out a TRUNCATE or DDL and answers why the table cannot be followed any more, or None. Changes go on
+    into the warehouse through the `outbox`, where there is one.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Applier:
         plans: Mapping[Path, TablePlan],
         stopped: Iterable[Path],
         barrier: Barrier,
+        outbox: Outbox | None = None,
     ):
         self.target, self.ledger = target, ledger
         self.plans = dict(plans)
@@ -77,6 +81,7 @@ class Applier:
         self._source = source
         self._barrier = barrier
         self._weights: dict[tuple[str, str], bytes] = {}
+        self._outbox = outbox
         self._writer = Writer(target)
         self._letters = int(
             self.target.rows(f"SELECT COUNT(*) FROM {ledger.dead} WHERE kind = '{RETRYABLE}'")[0][0] or 0
@@ -113,7 +118,7 @@ class Applier:
     def replay(self, kinds: Sequence[str]) -> Outcome:
         """Try dead letters of these kinds once more."""
         self.target.run("START TRANSACTION")
-        highest = self.ledger.lock(self.target)
+        highest = self._begun()
         outcome = self._again(kinds)
         self.ledger.note(self.target, highest, outcome.applied, outcome.stale, 0.0)
         self.target.run("COMMIT")
@@ -142,7 +147,7 @@ class Applier:
         write: Callable[[Sequence[Change], Order], Outcome],
     ) -> Outcome:
         self.target.run("START TRANSACTION")
-        highest = self.ledger.lock(self.target)
+        highest = self._begun()
         followed = [change for change in run if change.path in self.plans and change.path not in self.stopped]
         outcome = write(followed, highest) + Outcome(unfollowed=len(run) - len(followed))
         again = self._again((RETRYABLE,)) if self._letters else Outcome()
@@ -158,6 +163,13 @@ class Applier:
         self.target.run("COMMIT")
         self._letters = max(0, self._letters + outcome.dead - again.applied - again.stale)
         return outcome + again
+
+    def _begun(self) -> Order:
+        """The order of the last change applied, at the beginning of a transaction."""
+        highest = self.ledger.lock(self.target)
+        if self._outbox is not None:
+            self._outbox.begin()
+        return highest
 
     def _together(self, changes: Sequence[Change], highest: Order) -> Outcome:
         """All changes by statements of many rows. Raises Refusal where the target refuses one."""
@@ -257,7 +269,10 @@ class Applier:
         for item in self._named(changes):
             place = item.plan.number, item.key
             known = finals.get(place)
+            if known is not None and known.names != item.names:
+                item.spelled = known.spelled = known.spelled | {known.names, item.names}
             if known is None or known.change.order < item.change.order:
+                item.spelled = known.spelled if known else item.spelled
                 finals[place] = item
             elif known.change.order == item.change.order:
                 dropped += 1
@@ -338,10 +353,16 @@ class Applier:
                 rows += self._reread(plan, again)
             going.append((plan, gone))
             coming.append((plan, rows))
+        if self._outbox is not None:
+            self._outbox.before(
+                (item.plan, names, item.change) for item in finals for names in {item.names, *item.spelled}
+            )
         for plan, gone in going:
             self._writer.delete(plan, gone)
         for plan, rows in coming:
             self._writer.insert(plan, rows)
+        if self._outbox is not None:
+            self._outbox.after()
         self.ledger.cast_shadows(
             self.target, [(item.plan.number, item.key, item.change.order, item.gone) for item in finals]
         )
@@ -366,9 +387,11 @@ class Applier:
             return Outcome(stale=1)
         reason = self._barrier(self, change)
         self.target.run("START TRANSACTION")
-        self.ledger.lock(self.target)
+        self._begun()
         if reason is not None:
             self.stop(change.path, reason)
+        elif change.op == "t" and self._outbox is not None and change.path in self.plans:
+            self._outbox.truncated(self.plans[change.path].target, change)
         self.ledger.note(self.target, change.order, int(reason is None), 0, change.at)
         self.target.run("COMMIT")
         return Outcome(applied=1) if reason is None else Outcome(unfollowed=1)
@@ -406,3 +429,5 @@ class Applier:
         """Take other plans, after the definition of a table has changed."""
         self.plans = dict(plans)
         self._writer = Writer(self.target)
+        if self._outbox is not None:
+            self._outbox.replanned()

@@ -17,12 +17,13 @@ from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import Batch, Engine, EngineEnded
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
+from workbook.cdc.outbox import Outbox
 from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.readiness import silent_cascades
 from workbook.cdc.relay import Relay, Unread
 from workbook.cdc.status import Report
-from workbook.cdc.tables import TablePlan, plans
+from workbook.cdc.tables import TablePlan, plans, target_catalog
 from workbook.cdc.waiting import Waiting
 from workbook.cdc.watch import Watch
 from workbook.errors import TerminalError, TransientError
@@ -31,6 +32,7 @@ from workbook.mapping import Mapping as MappingInForce
 from workbook.params import Settings
 from workbook.schema import converted_columns
 from workbook.servers import Server
+from workbook.warehouse.streamed import Streamed
 
 # A heartbeat comes every four seconds; a start takes long on a busy machine, and the first reads all definitions.
 _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
@@ -283,22 +285,32 @@ class Follower:
         assert position is not None
         stopped = [item.path for item in self._ledger.stopped(self._target)]
         barriers = Barriers(self._ledger, self._tables, self._plans, position.intent)
-        self._applier = Applier(target, source, self._ledger, self._plans(), stopped, barriers)
+        self._applier = Applier(target, source, self._ledger, self._plans(), stopped, barriers, self._outbox(target))
         self.report.tables(self._ledger.stopped(self._target), self._ledger.dead_count(self._target), position)
         return self._applier
 
+    def _outbox(self, wire: Wire) -> Outbox | None:
+        """The way on into the warehouse, where the params want it; where they do not, the warehouse must not miss it."""
+        streamed = Streamed(self._target, self._settings.environment)
+        if not streamed.exists():
+            return None
+        if not self._settings.cdc.warehouse:
+            streamed.stop("changes were applied without cdc.warehouse: load the warehouse again")
+            return None
+        wire.rows(f"SELECT GET_LOCK('{streamed.writer_lock}', 0)")
+        tables = {item.path: item for item in self._mapping.on_target().in_scope}
+        silent = silent_cascades(self._catalog.version, self._catalog.variables)
+        return Outbox(
+            wire, self._target, self._settings, tables, lambda: target_catalog(self._target, self._mapping), silent
+        )
+
     def _plans(self) -> Mapping[tuple[str, str], TablePlan]:
         """How each table's changes are applied, by the definitions as they are now on both sides."""
-        names = sorted({item.target_path[0] for item in self._mapping.in_scope})
-        there = {
-            row["name"] for row in self._target.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
-        }
         here = {row["name"] for row in self._source.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
         source = read_catalog(self._source, [name for name in self._settings.source.databases if name in here])
-        target = read_catalog(self._target, [name for name in names if name in there])
         return plans(
             source,
-            target,
+            target_catalog(self._target, self._mapping),
             self._mapping,
             self._ledger.numbers(self._target),
             self._tokens,

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbook import faces
+from workbook.cdc.merge_result import Merged
 from workbook.cdc.properties import Properties
 from workbook.cdc.readiness import Readiness
 from workbook.cdc.status import Status
@@ -23,6 +24,7 @@ class Followed:
     seconds: float
     max_lag: float
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    merged: Merged | None = None
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -41,7 +43,14 @@ class Followed:
             "readiness": self.readiness.asdict(),
             "seconds": self.seconds,
             "troubles": list(self.troubles),
+            "warehouse": self.merged and self.merged.asdict(),
         }
+
+    def into_warehouse(self) -> Merged | faces.Html:
+        """What the merge did, or why there was none."""
+        return self.merged or faces.text(
+            "Changes do not go on into the warehouse: cdc.warehouse is not set.", muted=True
+        )
 
     def plot(self) -> go.Figure:
         """How far the target was behind, and under it how many changes a second were applied."""

@@ -18,6 +18,7 @@ from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.servers import Server
+from workbook.warehouse.streamed import Streamed
 
 
 def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | None:
@@ -70,7 +71,12 @@ def set_up(
     if settings.cdc.transport == "pubsub":
         Waiting(settings.environment).create(target, journal)
         make_ready(settings, journal)
+    streamed = Streamed(target, settings.environment)
+    if settings.cdc.warehouse:
+        streamed.create(journal)
     if not _begun(target, settings, snapshot):
+        if streamed.exists():
+            streamed.begin_anew()
         shutil.rmtree(folder, ignore_errors=True)
         ledger.begin(target, snapshot)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

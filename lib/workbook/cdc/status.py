@@ -13,6 +13,7 @@ from workbook import faces
 from workbook.cdc.apply import Outcome
 from workbook.cdc.change import Change
 from workbook.cdc.ledger import Position, Stopped
+from workbook.cdc.merge_result import WarehouseStatus
 
 _POINTS = 900
 _STILL_SECONDS = 10.0
@@ -40,6 +41,7 @@ class Status:
     binlog_seconds: int = 0  # how long the source keeps its binlog; 0 for ever
     stopped_tables: tuple[Mapping[str, str], ...] = ()
     history: tuple[tuple[float, float, float], ...] = field(default=(), repr=False)  # Unix seconds, lag, pace
+    warehouse: WarehouseStatus | None = None  # where changes go on into it
 
     def troubles(self, max_lag: float) -> tuple[str, ...]:
         """What is not as it should be, in words."""
@@ -51,6 +53,8 @@ class Status:
         if self.dead:
             found.append(f"{self.dead} dead letters wait")
         found += [f"{item['table']} is not followed: {item['reason']}" for item in self.stopped_tables]
+        if self.warehouse and self.warehouse.failure:
+            found.append(f"the last merge into the warehouse failed: {self.warehouse.failure}")
         return tuple(found)
 
     def asdict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from workbook.bulk.copy import Way as BulkWay
 from workbook.bulk.copy import literal, select_expression
 from workbook.bulk.masking import Token
-from workbook.catalog import Catalog, Column, Table
+from workbook.catalog import Catalog, Column, Table, read_catalog
 from workbook.cdc.change import Path, Row
 from workbook.cdc.values import Undecodable, Way, never, way
 from workbook.mapping import Mapping as MappingInForce
@@ -17,6 +17,7 @@ from workbook.mapping import TableMap
 from workbook.mapping.flow import kept_table
 from workbook.mapping.target import INVISIBLE_KEY
 from workbook.names import mysql_path, quote_mysql
+from workbook.servers import Server
 
 _TEMPORAL = {"date", "datetime", "timestamp"}
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
@@ -146,6 +147,13 @@ def plans(
         children = tuple(back[path] for path in rekeying.get(there.path, ()) if path in back)
         found[item.path] = replace(made, rekeyed=children)
     return found
+
+
+def target_catalog(target: Server, mapping: MappingInForce) -> Catalog:
+    """What the target holds now in the databases of the mapping."""
+    names = sorted({item.target_path[0] for item in mapping.in_scope})
+    there = {row["name"] for row in target.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
+    return read_catalog(target, [name for name in names if name in there])
 
 
 def _acting_parents(target: Catalog, event: str) -> dict[Path, tuple[Path, ...]]:

@@ -9,19 +9,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from workbook.bulk.load import say as log
 from workbook.catalog import Catalog, read_catalog
-from workbook.cdc import Followed, Follower, Ledger, Properties, Status, set_up, shown
+from workbook.cdc import Followed, Follower, Ledger, Merged, Properties, Status, merge, noted_snapshot, set_up, shown
+from workbook.cdc.merge_result import warehouse_status
+from workbook.cdc.tables import target_catalog
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import Mapping, load_mapping
 from workbook.params import Settings
 from workbook.phases.context import Phase, mapping_file
 from workbook.phases.ledger import Ledger as PhaseLedger
 from workbook.phases.ledger import reports_folder
-from workbook.servers import Server, connect_source, connect_target
+from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 
 _STOP_SECONDS = 90
 
@@ -42,6 +45,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     try:
         with following(settings):
             follower = _follower(settings, say)
+            start_merging(settings, stopping, say)
             say("Following the source; Ctrl-C, SIGTERM or `workbook cdc stop` ends it.")
             follower.run(stopping.is_set)
     finally:
@@ -58,6 +62,7 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
         about = phase.source, phase.target, phase.catalog, phase.mapping, phase.settings
         readiness = set_up(*about, phase.journal, folder)
         report = Follower(*about, folder, log).run(lambda: False, until_caught_up=True, seconds=seconds)
+    merged = merge_now(phase.settings, log) if phase.settings.cdc.warehouse else None
     return Followed(
         report.status,
         readiness,
@@ -65,6 +70,7 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
         time.monotonic() - began,
         phase.settings.cdc.max_lag_s,
         {"application.properties": properties.text},
+        merged,
     )
 
 
@@ -87,6 +93,55 @@ def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:
     catalog = read_catalog(source, settings.source.databases)
     emulated = settings.warehouse.endpoint is not None
     return source, target, catalog, load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated)
+
+
+def merge_now(settings: Settings, say: Callable[[str], None]) -> Merged:
+    """Bring the warehouse to where Cloud SQL is. Raises Refused where it would cost too much, or where a load must come first."""
+    if not settings.cdc.warehouse:
+        raise UsageError(
+            "The params do not have changes go on into the warehouse.",
+            "Nothing was put aside for it.",
+            "Set cdc.warehouse to true, start the stream anew (workbook cdc run), and load the warehouse once.",
+        )
+    _source, target, _catalog, mapping = _opened(settings)
+    ledger, snapshot = Ledger(settings.environment), noted_snapshot(target, settings)
+    position = ledger.position(target) if ledger.exists(target) else None
+    if position is None or position.snapshot != snapshot:
+        raise Refused(
+            "The rows on Cloud SQL were loaded anew since the stream was set up.",
+            "What came with that load is no change that could be merged.",
+            "Run `workbook run cdc warehouse`, then go on.",
+        )
+    phases = PhaseLedger(settings.environment)
+    found = merge(
+        target,
+        connect_warehouse(settings),
+        target_catalog(target, mapping),
+        mapping,
+        settings,
+        phases.journal("cdc"),
+        phases.owned(),
+    )
+    say(found.said)
+    return found
+
+
+def start_merging(settings: Settings, stopping: threading.Event, say: Callable[[str], None]) -> None:
+    """Merge every `cdc.merge_seconds` beside the stream. A merge that fails is said and tried again the next time; one that is
+    cut off is finished by the next."""
+
+    def work() -> None:
+        failure = state_folder(settings) / "merge.failed"
+        while not stopping.wait(settings.cdc.merge_seconds):
+            try:
+                merge_now(settings, say)
+                failure.unlink(missing_ok=True)
+            except WorkbookError as error:
+                failure.write_text(error.found, encoding="utf-8")
+                say(f"The merge into the warehouse: {error}")
+
+    if settings.cdc.warehouse:
+        threading.Thread(target=work, name="merge", daemon=True).start()
 
 
 @contextmanager
@@ -141,6 +196,11 @@ def stop(settings: Settings, say: Callable[[str], None]) -> None:
 def status(settings: Settings) -> Status:
     """How the stream stands: from the running process where there is one, from the target otherwise."""
     target = connect_target(settings)
+    found = _stream(settings, target)
+    return replace(found, warehouse=warehouse_status(target, settings, state_folder(settings) / "merge.failed"))
+
+
+def _stream(settings: Settings, target: Server) -> Status:
     ledger = Ledger(settings.environment)
     if not ledger.exists(target) or (position := ledger.position(target)) is None:
         return Status("none", False, None, 0, 0, 0, {"file": None, "pos": None, "gtids": ""})
@@ -187,6 +247,8 @@ def print_status(settings: Settings, as_json: bool) -> int:
         print(f"{settings.environment}: {found.state}, {'caught up' if found.caught_up else 'behind'}, lag {lag}")
         print(f"  applied {found.applied:,}, stale {found.stale:,}, dead letters {found.dead:,}")
         print(f"  at {found.position['file']}:{found.position['pos']}")
+        if found.warehouse:
+            print(f"  {found.warehouse.said}")
         for trouble in troubles:
             print(f"  ! {trouble}", file=sys.stderr)
     return 1 if troubles else 0

@@ -26,6 +26,7 @@ from workbook.site.signatures import digest
 from workbook.validate.delta import Earlier
 from workbook.validate.replay_scratch import sweep_leftovers
 from workbook.validate.resume import Notes
+from workbook.warehouse.streamed import Streamed
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -153,15 +154,18 @@ class Phase:
         Whatever wrote to the target since, or was taken back there, ends it.
         """
         cursor = self.ledger.noted("proof")
+        merged = Streamed(self.target, self.settings.environment).states()
         loaded = (self.result_of("warehouse") or {}).get("snapshot", {}).get("gtid_executed", "")
         if cursor is None:
-            return Earlier(loaded=loaded)
+            return Earlier(loaded=loaded, merged=merged)
         if cursor["after"] != self._writers():
-            return Earlier(why="a phase has written to the target since, or was taken back", loaded=loaded)
+            return Earlier(
+                why="a phase has written to the target since, or was taken back", loaded=loaded, merged=merged
+            )
         path = Path(cursor["result"])
         if not path.exists():
-            return Earlier(why=f"the result of the run {cursor['run']} is gone", loaded=loaded)
-        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "", loaded)
+            return Earlier(why=f"the result of the run {cursor['run']} is gone", loaded=loaded, merged=merged)
+        return Earlier(cursor, json.loads(path.read_text(encoding="utf-8")), "", loaded, merged)
 
     def _writers(self) -> list[list[str | None]]:
         """What has written to the target, as the ledger knows it now."""

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from workbook.bulk.chunks import chunkable_key
@@ -56,10 +57,19 @@ class Late:
 class Behind:
     """What changed on Cloud SQL since the warehouse was loaded from the state `loaded` (a GTID set; empty: not known).
 
-    `tables` as they are on Cloud SQL. The binlog is read when the first row differs, and on from there later.
+    `tables` as they are on Cloud SQL; those of `merged` show the state beside them. The binlog is read when the first row differs, and on from there later.
     """
 
-    def __init__(self, target: Server, fence: Fence, tables: Mapping[Path, Table], loaded: str):
+    def __init__(
+        self,
+        target: Server,
+        fence: Fence,
+        tables: Mapping[Path, Table],
+        loaded: str,
+        merged: Mapping[Path, str] = MappingProxyType({}),
+    ):
+        others = {state: Behind(target, fence, tables, state) for state in {*merged.values()} - {loaded}}
+        self._others = {path: others[state] for path, state in merged.items() if state in others}
         self._target, self._fence, self._tables = target, fence, tables
         self._upto = loaded
         self._lock = threading.Lock()
@@ -74,6 +84,8 @@ class Behind:
         """
         import numpy as np
 
+        if path in self._others:
+            return self._others[path].told(path, fields, search, wrong)
         if not self._known:
             return search.located(), Late()
         changed, unknown, any_may = self._changed(path, fields)

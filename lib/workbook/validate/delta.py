@@ -38,13 +38,15 @@ _ESTIMATES = ("rows_estimate", "data_bytes", "index_bytes", "auto_increment")
 class Earlier:
     """The last good verdict of an environment: its cursor and its validate.json; `why` there is none to go on from.
 
-    `loaded` is the state of the target (a GTID set) that the warehouse was loaded from, where it is known.
+    `loaded` is the state of the target (a GTID set) that the warehouse was loaded from, where it is known; `merged` are
+    those that tables show into which changes were merged since, by their path on the target.
     """
 
     cursor: ReadOnly[str, Any] = field(default_factory=dict)
     result: ReadOnly[str, Any] = field(default_factory=dict)
     why: str = "nothing was proven yet"
     loaded: str = ""
+    merged: ReadOnly[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

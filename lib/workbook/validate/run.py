@@ -72,7 +72,7 @@ def validate_copy(
     whole: dict[tuple[str, str], str] = {}
     fence = Fence(source, target, settings.environment, settings.validate_.fence_s)
     there = {item.target_path: carried_table(catalog.table[item.path], item.flow) for item in mapping.in_scope}
-    behind = Behind(target, fence, there, earlier.loaded)
+    behind = Behind(target, fence, there, earlier.loaded, earlier.merged)
     servers = Servers(source, target, warehouse, Pace(settings, source).wait, notes, fence, behind)
     hidden = half_seen(catalog, mapping)
     tables = [verdict for path, why in hidden.items() for verdict in unread(catalog.table[path], HOPS, why)]

@@ -1,9 +1,13 @@
 """What the local emulator does not do by itself, kept out of the way of the real service."""
 
+from collections.abc import Sequence
+
 from google.cloud import bigquery
 
+from workbook.names import bigquery_path
 from workbook.params import Warehouse
 from workbook.warehouse import statements
+from workbook.warehouse.jobs import Jobs
 
 
 class BigQuery:
@@ -12,6 +16,10 @@ class BigQuery:
     def forgotten(self, made: bigquery.Table, place: statements.Place) -> list[str]:
         """Set on `made`, just created by a statement, what that statement said and the service forgot; the properties set."""
         return []
+
+    def estimate(self, jobs: Jobs, sql: str, tables: Sequence[str], during: str) -> int:
+        """The bytes that a statement over `tables` (dataset.table) would read, by a dry run."""
+        return jobs.estimate(sql, during)
 
 
 class Emulator(BigQuery):
@@ -22,6 +30,13 @@ class Emulator(BigQuery):
         made.time_partitioning = statements.partitioning(place.mapped)
         made.clustering_fields = statements.clustering(place.mapped) or None
         return ["labels", "time_partitioning", "clustering_fields"]
+
+    def estimate(self, jobs: Jobs, sql: str, tables: Sequence[str], during: str) -> int:
+        """What the tables hold as text, all of it: the emulator's dry run checks a statement and says that it reads nothing."""
+        jobs.estimate(sql, during)
+        paths = [bigquery_path(jobs.client.project, *name.split(".", 1)) for name in tables]
+        parts = [f"(SELECT COALESCE(SUM(LENGTH(TO_JSON_STRING(held))), 0) FROM {path} AS held)" for path in paths]
+        return int(jobs.run(f"SELECT {' + '.join(parts)} AS number", during)[0]["number"])
 
 
 def dialect_of(warehouse: Warehouse) -> BigQuery:

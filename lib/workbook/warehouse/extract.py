@@ -122,6 +122,14 @@ def count_losses(
     return losses
 
 
+def arrow_schema(mapped: TableMap) -> tuple[list[TypeRule], pa.Schema]:
+    """The type rules of a table's columns, and the Arrow schema that they make."""
+    rules = [_RULE[column.rule] for column in mapped.columns]
+    return rules, pa.schema(
+        [pa.field(column.warehouse_name, rule.arrow) for column, rule in zip(mapped.columns, rules, strict=True)]
+    )
+
+
 def extract(
     connection: "pymysql.Connection[Any]", server: Server, table: Table, mapped: TableMap, folder: Path
 ) -> Iterator[ParquetFile]:
@@ -129,10 +137,7 @@ def extract(
 
     There is one file at least, for an empty table too. The caller removes them.
     """
-    rules = [_RULE[column.rule] for column in mapped.columns]
-    schema = pa.schema(
-        [pa.field(column.warehouse_name, rule.arrow) for column, rule in zip(mapped.columns, rules, strict=True)]
-    )
+    rules, schema = arrow_schema(mapped)
     sql = extract_select(table, mapped)
     started = time.time()
     cursor = connection.cursor(SSCursor)
@@ -162,7 +167,7 @@ def _files(
         with pq.ParquetWriter(path, schema, compression="snappy", version="2.6") as writer:
             more = False
             for batch in batches:
-                writer.write_batch(_record_batch(batch, schema, rules, mapped))
+                writer.write_batch(record_batch(batch, schema, rules, mapped))
                 rows += len(batch)
                 if path.stat().st_size >= _FILE_BYTES:
                     more = True
@@ -202,9 +207,10 @@ def _width(table: Table, rules: list[TypeRule], mapped: TableMap) -> int | None:
     return width if width * 1_000 <= _BATCH_BYTES else None
 
 
-def _record_batch(
+def record_batch(
     rows: Sequence[tuple[bytes | None, ...]], schema: pa.Schema, rules: list[TypeRule], mapped: TableMap
 ) -> pa.RecordBatch:
+    """Rows as MySQL prints them, as Arrow values. Raises TerminalError for a value that its rule cannot hold."""
     arrays = []
     for values, rule, column in zip(zip(*rows, strict=True), rules, mapped.columns, strict=True):
         try:

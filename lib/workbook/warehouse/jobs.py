@@ -1,10 +1,12 @@
 """Running statements and load jobs on BigQuery, every failure explained in three parts."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import requests
 from google.api_core.exceptions import (
+    Conflict,
     Forbidden,
     GoogleAPICallError,
     NotFound,
@@ -39,8 +41,13 @@ class Jobs:
             during, lambda: [dict(row) for row in self.client.query(sql, location=self.location).result()]
         )
 
-    def load(self, file: ParquetFile, place: statements.Place, table: Table, first: bool) -> int:
-        """Load a Parquet file into the raw table, replacing it with the `first` one; the rows loaded."""
+    def load(
+        self, file: ParquetFile, place: statements.Place, table: Table, first: bool, laid_out: bool = False
+    ) -> int:
+        """Load a Parquet file into the raw table, replacing it with the `first` one; the rows loaded.
+
+        `laid_out` partitions and clusters it as the clean table is.
+        """
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE
@@ -50,6 +57,9 @@ class Jobs:
         )
         if first:
             config.destination_table_description = statements.table_text(table)
+            if laid_out:
+                config.time_partitioning = statements.partitioning(place.mapped)
+                config.clustering_fields = statements.clustering(place.mapped) or None
 
         def load() -> int:
             with file.path.open("rb") as content:
@@ -65,6 +75,61 @@ class Jobs:
         during = f"loading {place.raw}"
         # An append that is tried again after a lost answer could load its rows twice.
         return retried(lambda: self._explained(during, load)) if first else self._explained(during, load)
+
+    def append(self, file: ParquetFile, name: str, schema: Sequence[bigquery.SchemaField], identity: str) -> int:
+        """Append a Parquet file to a table (dataset.table); the rows loaded. A second time under one identity is nothing."""
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
+            schema=list(schema),
+        )
+
+        def load() -> int:
+            for attempt in itertools.count(1):
+                job: Any
+                try:
+                    with file.path.open("rb") as content:
+                        job = self.client.load_table_from_file(
+                            content,
+                            f"{self.client.project}.{name}",
+                            rewind=True,
+                            job_id=f"{identity}-{attempt}",
+                            location=self.location,
+                            job_config=config,
+                        )
+                except Conflict:
+                    # Sent before: what came of it counts, and only where it failed another is sent.
+                    job = self.client.get_job(f"{identity}-{attempt}", location=self.location)
+                    job.reload()
+                    if job.state == "DONE" and job.error_result:
+                        continue
+                return int(job.result().output_rows or 0)
+            raise AssertionError("unreachable")
+
+        return self._explained(f"appending to {name}", load)
+
+    def change(self, sql: str, during: str) -> int:
+        """Run a statement that changes rows; how many it changed."""
+
+        def run() -> int:
+            job = self.client.query(sql, location=self.location)
+            job.result()
+            return int(job.num_dml_affected_rows or 0)
+
+        return self._explained(during, run)
+
+    def estimate(self, sql: str, during: str) -> int:
+        """The bytes that BigQuery says a statement would read, by a dry run; the statement is checked and not run."""
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+        return self._explained(
+            during,
+            lambda: int(self.client.query(sql, location=self.location, job_config=config).total_bytes_processed or 0),
+        )
+
+    def make_table(self, table: bigquery.Table) -> None:
+        """Make a table as it is described; one of its name that is there stays."""
+        self._explained(f"making {table.table_id}", lambda: self.client.create_table(table, exists_ok=True))
 
     def dataset(self, name: str) -> bigquery.Dataset | None:
         """A dataset, or None where there is none of that name."""

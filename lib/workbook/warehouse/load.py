@@ -24,10 +24,11 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.warehouse import statements
 from workbook.warehouse.dialect import dialect_of
-from workbook.warehouse.extract import Snapshot, count_losses, extract, snapshot
+from workbook.warehouse.extract import ParquetFile, Snapshot, count_losses, extract, snapshot
 from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
 from workbook.warehouse.statements import Place, place_of
+from workbook.warehouse.streamed import load_marks
 
 WORKERS = 2
 Result = TypeVar("Result")
@@ -53,10 +54,16 @@ def load_warehouse(
     loader = _Loader(target, client, settings, journal, owned)
     pairs = _checked(catalog, mapping)
     loader.prepare([mapped for mapped, _ in pairs])
-    with tempfile.TemporaryDirectory(prefix="warehouse-") as folder, snapshot(target, WORKERS) as taken:
+    with (
+        tempfile.TemporaryDirectory(prefix="warehouse-") as folder,
+        load_marks(target, settings, journal, pairs) as marks,
+        snapshot(target, WORKERS) as taken,
+    ):
+        marks.seen(taken)
         total = sum(table.rows_estimate for _, table in pairs)
         with Progress("Loading the warehouse", total, "rows") as progress:
             tables = loader.load_all(pairs, taken, Path(folder), progress)
+        marks.loaded(taken.gtid_executed)
     return WarehouseResult(
         project=client.project,
         raw_dataset=settings.warehouse.raw_dataset,
@@ -65,6 +72,23 @@ def load_warehouse(
         tables=tables,
         seconds=time.monotonic() - started,
     )
+
+
+def clean_again(
+    target: Server,
+    client: bigquery.Client,
+    settings: Settings,
+    journal: Journal,
+    owned: Collection[str],
+    mapped: TableMap,
+    table: Table,
+) -> int:
+    """Make a clean table anew of its raw one, which is there; its rows."""
+    loader = _Loader(target, client, settings, journal, owned)
+    place = loader.place(mapped)
+    loader.expect(place.wanted)
+    nothing = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0)
+    return loader.clean(nothing, place, table).rows_clean
 
 
 def table_object(name: str) -> str:
@@ -102,6 +126,8 @@ class _Loader:
     ):
         self.target = target
         self.warehouse = settings.warehouse
+        # Merges read only partitions in which something changed.
+        self.laid_out = settings.cdc.warehouse
         self.jobs = Jobs(client, settings.warehouse.location)
         self.dialect = dialect_of(settings.warehouse)
         self.project = client.project
@@ -125,7 +151,7 @@ class _Loader:
                     "Set warehouse.location to where it lies, or name another dataset.",
                 )
             self._existing |= {f"{name}.{table}" for table in self.jobs.tables(name)}
-        wanted = [name for item in mapped for name in self._place(item).wanted]
+        wanted = [name for item in mapped for name in self.place(item).wanted]
         # Names are told apart by their case in BigQuery, but by few people.
         foreign = [name for name in wanted if name in self._existing and table_object(name) not in self.owned]
         if foreign:
@@ -143,6 +169,10 @@ class _Loader:
                 statements.drop_dataset(self.project, name),
                 partial(self.jobs.make_dataset, name, description),
             )
+
+    def expect(self, names: Collection[str]) -> None:
+        """Know that these tables are there."""
+        self._existing |= set(names)
 
     def load_all(
         self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot, folder: Path, progress: Progress
@@ -177,7 +207,7 @@ class _Loader:
     def _load(
         self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
     ) -> TableLoaded:
-        place = self._place(mapped)
+        place = self.place(mapped)
         note = f"{table.database}.{table.name}"
         lost = count_losses(connection, self.target, table, mapped)
         loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0, lost=lost)
@@ -187,7 +217,7 @@ class _Loader:
             read = time.monotonic()
             first = loaded.files == 0
             if first:
-                rows_raw = self._replaced(place, place.raw, partial(self.jobs.load, file, place, table, first=True))
+                rows_raw = self._load_first(file, place, table)
             else:
                 rows_raw += self.jobs.load(file, place, table, first=False)
             file.path.unlink()
@@ -201,14 +231,13 @@ class _Loader:
             )
             clock = time.monotonic()
             progress.advance(file.rows, note)
-        return self._clean(replace(loaded, rows_raw=rows_raw), place, table)
+        return self.clean(replace(loaded, rows_raw=rows_raw), place, table)
 
-    def _clean(self, loaded: TableLoaded, place: Place, table: Table) -> TableLoaded:
+    def clean(self, loaded: TableLoaded, place: Place, table: Table) -> TableLoaded:
         """Make the clean table and the one of rows set aside, and count what the rules did."""
         started = time.monotonic()
         mapped = place.mapped
-        if place.clean in self._existing:
-            self._drop_other_layout(place)
+        self._drop_other_layout(place, place.clean, True)
         during = f"cleaning {table.database}.{table.name}"
         self._replaced(place, place.clean, lambda: self.jobs.run(statements.create_clean(place, table), during))
         rows = self._describe(place, table)
@@ -247,14 +276,27 @@ class _Loader:
         self.jobs.update(made, ["schema", *self.dialect.forgotten(made, place)])
         return int(made.num_rows or 0)
 
-    def _drop_other_layout(self, place: Place) -> None:
-        """Drop our clean table of an earlier load where it is laid out otherwise: BigQuery replaces none such."""
-        there = self.jobs.table(place.clean)
-        wanted = statements.partitioning(place.mapped)
+    def _drop_other_layout(self, place: Place, name: str, laid_out: bool) -> None:
+        """Drop our table of an earlier load where it is laid out otherwise: BigQuery replaces none such."""
+        if name not in self._existing:
+            return
+        there = self.jobs.table(name)
+        wanted = statements.partitioning(place.mapped) if laid_out else None
         now = there.time_partitioning
         same = (now and (now.field, now.type_)) == (wanted and (wanted.field, wanted.type_))
-        if not same or list(there.clustering_fields or []) != statements.clustering(place.mapped):
-            self.jobs.run(statements.drop_table(place, place.clean), f"laying out {place.clean} anew")
+        if not same or list(there.clustering_fields or []) != (statements.clustering(place.mapped) if laid_out else []):
+            self.jobs.run(statements.drop_table(place, name), f"laying out {name} anew")
+
+    def _load_first(self, file: ParquetFile, place: Place, table: Table) -> int:
+        """The first file into the raw table, in the place of all that it held."""
+        self._drop_other_layout(place, place.raw, self.laid_out)
+        load = partial(self.jobs.load, file, place, table, first=True, laid_out=self.laid_out)
+        rows = self._replaced(place, place.raw, load)
+        if self.laid_out:
+            made = self.jobs.table(place.raw)
+            if forgotten := self.dialect.forgotten(made, place):
+                self.jobs.update(made, forgotten)
+        return rows
 
     def _replaced(self, place: Place, name: str, action: Callable[[], Result]) -> Result:
         return self._journaled(table_object(name), statements.drop_table(place, name), action)
@@ -276,5 +318,6 @@ class _Loader:
             self.journal.confirm(number)
         return result
 
-    def _place(self, mapped: TableMap) -> Place:
+    def place(self, mapped: TableMap) -> Place:
+        """Where a table goes."""
         return place_of(mapped, self.project, self.warehouse)

@@ -1,0 +1,221 @@
+"""From the outbox into the log of changes in the warehouse: in chunks, each of them once, however often it is begun."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path as File
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbook.catalog import Table
+from workbook.cdc.merge_statements import MARKS, OPS, loaded_since, log_name, log_schema, marks
+from workbook.cdc.outbox import ABSENT, NULL, unpacked
+from workbook.errors import TerminalError
+from workbook.mapping.objects import TableMap
+from workbook.servers import Session
+from workbook.warehouse.extract import ParquetFile, arrow_schema, record_batch
+from workbook.warehouse.jobs import Jobs
+from workbook.warehouse.statements import Place
+from workbook.warehouse.streamed import Leg, Streamed, layout
+
+_CHUNK_ROWS, _CHUNK_BYTES = 20_000, 64 << 20
+_MICROS = 1_000_000
+_KINDS = (pa.string(), pa.timestamp("us", tz="UTC"), pa.string(), *[pa.int64()] * 4)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A table that changes go to: where it lies, and what the target holds under its name."""
+
+    place: Place
+    table: Table
+
+    @property
+    def mapped(self) -> TableMap:
+        return self.place.mapped
+
+
+@dataclass
+class Drained:
+    """What went from the outbox into the log: changes by leg, and those that could not go, by the reason."""
+
+    changes: dict[int, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Drain:
+    """Empties the outbox, while the warehouse's lock is held by `session`.
+
+    `ready` makes the log of a table where it is not there, and answers why it cannot be; `ways` are tables by their path.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        streamed: Streamed,
+        jobs: Jobs,
+        environment: str,
+        ways: Mapping[tuple[str, str], Way],
+        ready: Callable[[Way], str],
+    ):
+        self._session, self._streamed, self._jobs = session, streamed, jobs
+        self._environment, self._ways, self._ready = environment, ways, ready
+        self._legs = {leg.number: leg for leg in streamed.read(session)}
+        self.done = Drained()
+
+    def run(self) -> Drained:
+        """Empty it up to the change that is the last one now."""
+        last = int(self._session.scalar(f"SELECT COALESCE(MAX(seq), 0) FROM {self._streamed.outbox}"))
+        (state,) = self._session.rows(f"SELECT epoch, intended FROM {self._streamed.drain}")
+        again = state["intended"] is not None
+        with tempfile.TemporaryDirectory(prefix="changes-") as folder:
+            if again:
+                self._chunk(int(state["intended"]), state["epoch"], File(folder), again)
+            while end := self._end(last):
+                self._session.execute(f"UPDATE {self._streamed.drain} SET intended = %s", (end,))
+                self._chunk(end, state["epoch"], File(folder), False)
+        return self.done
+
+    def _end(self, last: int) -> int:
+        """The number of the last change of the next chunk; 0 where there is none."""
+        return int(
+            self._session.scalar(
+                "SELECT COALESCE(MAX(seq), 0) FROM (SELECT seq, SUM(LENGTH(image)) OVER (ORDER BY seq) AS total, ROW_NUMBER()"
+                f" OVER (ORDER BY seq) AS place FROM (SELECT seq, image FROM {self._streamed.outbox} WHERE seq <= %s"
+                " ORDER BY seq LIMIT %s) AS head) AS sized WHERE place = 1 OR COALESCE(total, 0) <= %s",
+                (last, _CHUNK_ROWS, _CHUNK_BYTES),
+            )
+        )
+
+    def _chunk(self, end: int, epoch: str, folder: File, again: bool) -> None:
+        rows = self._session.rows(f"SELECT * FROM {self._streamed.outbox} WHERE seq <= %s ORDER BY seq", (end,))
+        by_leg: dict[int, list[dict[str, Any]]] = {}
+        for row in rows:
+            by_leg.setdefault(row["leg"], []).append(row)
+        moved = []
+        for number, items in by_leg.items():
+            leg = self._legs.get(number)
+            why = self._append(leg, items, epoch, folder, again) if leg is not None else "its table is not known"
+            if why and leg is not None and not leg.stopped:
+                self._streamed.stop(why, number)
+                leg = replace(leg, stopped=why)
+            elif not why and leg is not None:
+                leg = advanced(leg, items, self._ways[leg.path])
+                moved.append(leg)
+            if why:
+                self.done.skipped[why] = self.done.skipped.get(why, 0) + len(items)
+            if leg is not None:
+                self._legs[number] = leg
+        session = self._session
+        session.execute("START TRANSACTION")
+        for leg in moved:
+            session.execute(
+                f"UPDATE {self._streamed.legs} SET pending = %s, truncated = %s, first_at = %s, last_at = %s, low = %s,"
+                " high = %s, nulls = %s WHERE leg = %s",
+                (leg.pending, leg.truncated, leg.first, leg.last, leg.low, leg.high, leg.nulls, leg.number),
+            )
+        session.execute(f"DELETE FROM {self._streamed.outbox} WHERE seq <= %s", (end,))
+        session.execute(f"UPDATE {self._streamed.drain} SET intended = NULL")
+        session.execute("COMMIT")
+
+    def _append(self, leg: Leg, rows: Sequence[dict[str, Any]], epoch: str, folder: File, again: bool) -> str:
+        """Load the changes of one leg; why they cannot be."""
+        way = self._ways.get(leg.path)
+        shape = None if way is None else layout(way.mapped, way.table)
+        if way is None or any(row["layout"] != shape for row in rows):
+            return "its definition or its mapping has changed since it was loaded"
+        if any(row["image"] is None for row in rows):
+            return "a row is larger than max_allowed_packet of Cloud SQL"
+        try:
+            batch = log_batch(way, rows)
+        except TerminalError as error:
+            return error.found
+        if why := self._ready(way):
+            return why
+        first, last = rows[0]["seq"], rows[-1]["seq"]
+        name = log_name(way.place)
+        if again:
+            # The load may have ended before it could be noted.
+            moments = [row["committed"] for row in rows]
+            sql = loaded_since(way.place, first, last, (min(moments), max(moments)))
+            if int(self._jobs.run(sql, f"looking into {name}")[0]["number"]):
+                self.done.changes[leg.number] = self.done.changes.get(leg.number, 0) + len(rows)
+                return ""
+        path = folder / f"{leg.number}.parquet"
+        with pq.ParquetWriter(path, batch.schema, compression="snappy", version="2.6") as writer:
+            writer.write_batch(batch)
+        file = ParquetFile(path, len(rows), path.stat().st_size)
+        identity = f"workbook-{self._environment}-{epoch}-{leg.number}-{first}-{last}"
+        self._jobs.append(file, name, log_schema(way.mapped, way.table), identity)
+        path.unlink()
+        self.done.changes[leg.number] = self.done.changes.get(leg.number, 0) + len(rows)
+        return ""
+
+
+def log_batch(way: Way, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+    """Changes from the outbox as rows of the log. Raises TerminalError for a value that its column cannot hold."""
+    rules, schema = arrow_schema(way.mapped)
+    values = record_batch([_values(way, row) for row in rows], schema, rules, way.mapped)
+    told = [
+        (
+            OPS[row["op"].encode()],
+            round(row["committed"] * _MICROS),
+            row["gtid"],
+            row["file"],
+            row["pos"],
+            row["within"],
+        )
+        for row in rows
+    ]
+    columns = [*zip(*told, strict=True), [row["seq"] for row in rows]]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, _KINDS, strict=True)]
+    mark = marks(way.mapped)
+    fields = [pa.field(f"{mark.prefix}{name}", kind, nullable=False) for name, kind in zip(MARKS, _KINDS, strict=True)]
+    return pa.RecordBatch.from_arrays([*arrays, *values.columns], schema=pa.schema([*fields, *schema]))
+
+
+def _values(way: Way, row: Mapping[str, Any]) -> tuple[bytes | None, ...]:
+    """The values of a change in the order of the columns: of a deletion those of the key."""
+    found = unpacked(row["image"])
+    if row["op"] == "u":
+        return found
+    key = dict(zip(way.table.key, found, strict=True)) if row["op"] == "d" else {}
+    return tuple(key.get(column.name) for column in way.mapped.columns)
+
+
+def advanced(leg: Leg, rows: Sequence[dict[str, Any]], way: Way) -> Leg:
+    """The leg after these changes are in the log: what waits, and which partitions it touches."""
+    fresh = [row for row in rows if row["seq"] > leg.merged]
+    if not fresh:
+        return leg
+    moments = [row["committed"] for row in fresh]
+    touched = list(_touched(way, fresh))
+    numbers = [int(value) for value in touched if value is not None]
+    known = [leg.low, leg.high]
+    numbers += [number for number in known if number is not None]
+    return replace(
+        leg,
+        pending=fresh[-1]["seq"],
+        truncated=max([leg.truncated, *(row["seq"] for row in fresh if row["op"] == "t")]),
+        first=min([*moments, *([] if leg.first is None else [leg.first])]),
+        last=max([*moments, *([] if leg.last is None else [leg.last])]),
+        low=min(numbers, default=None),
+        high=max(numbers, default=None),
+        nulls=leg.nulls or None in touched,
+    )
+
+
+def _touched(way: Way, rows: Sequence[dict[str, Any]]) -> Iterator[bytes | None]:
+    """The values of the partitioning column that changed rows had or have."""
+    name = way.mapped.partition_by
+    if name is None:
+        return
+    place = [column.name for column in way.mapped.columns].index(name)
+    for row in rows:
+        if row["op"] == "u" or (row["op"] == "d" and name in way.table.key):
+            yield _values(way, row)[place]
+        old = row["old"]
+        if old != ABSENT.encode():
+            yield None if old == NULL.encode() else old
