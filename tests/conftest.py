@@ -21,6 +21,8 @@ from workbook.names import bigquery_path, quote_mysql
 from workbook.sandbox import lifecycle
 
 _numbers = itertools.count(1)
+# Here the engine is started often and reads little: code that is compiled well would never be paid back.
+os.environ.setdefault("WORKBOOK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 # The files that take minutes: begun last, one of them would keep a worker busy long after the other has nothing to do.
 _LONG = (
     "test_documentation.py", "test_migration.py", "test_mariadb.py", "test_defects.py", "test_bad_input.py", "test_cdc.py",

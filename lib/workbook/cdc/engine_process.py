@@ -55,7 +55,7 @@ def _start_java() -> None:
         "-Xrs",
         "-Xmx512m",
         "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
+        *os.environ.get("WORKBOOK_JAVA_OPTIONS", "").split(),
         "--enable-native-access=ALL-UNNAMED",
         "-Duser.timezone=UTC",
         classpath=[str(path) for path in jars()],

@@ -86,7 +86,7 @@ class Follower:
             while not stop() and (ends is None or time.monotonic() < ends):
                 try:
                     if engine is None:
-                        engine = self._start()
+                        engine = self.engine()
                     batches = engine.take(0.2, self._settings.cdc.batch_rows)
                     if not batches and engine.silent() > (_SILENCE_SECONDS if engine.spoke else _START_SECONDS):
                         raise EngineEnded("it has sent no heartbeat")
@@ -129,7 +129,8 @@ class Follower:
         """Made when the schema history is whole: a start that was cut off before is a first one again."""
         return self._folder / "history.complete"
 
-    def _start(self) -> Engine | Relay:
+    def engine(self) -> Engine | Relay:
+        """An engine, started where the ledger says that the target is."""
         epoch = self._begin_epoch() if self._settings.cdc.transport == "pubsub" else 0
         position = self._insisting(lambda: self._ledger.position(self._target))
         assert position is not None
