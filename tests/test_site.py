@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from workbook.errors import TerminalError
 from workbook.sandbox.binaries import cache_folder
-from workbook.site import build_index, render_page, runs
+from workbook.site import build_index, memory, render_page, runs
 
 HOSTILE = "<script>alert(1)</script>"
 ESCAPED = html.escape(HOSTILE)
@@ -286,7 +286,7 @@ def test_a_record_leads_nowhere_outside_its_folder(tmp_path: Path, name: object)
 
 
 def test_changes_are_found_only_against_the_same_environment(reports: Path) -> None:
-    found = runs.read_all(reports, {})
+    found = memory.read_all(reports)
     assert [run.folder[-4:] for run in found] == ["0001", "0002", "0003", "0004"]
     latest = found[2]
     before = runs.before(found)

@@ -1,19 +1,16 @@
 """Runs as their folders tell them, and what differs from one to the next."""
 
 import datetime
-import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workbook.faces import human_seconds
 from workbook.site import signatures
 from workbook.site.signatures import Signed
-
-# More tables than this that are not "same" are counted, not named.
-_NAMED_TABLES = 300
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Validation:
-    """What validate.json says, in short: `unlike` names the tables that are not the same, by hop."""
+    """What validate.json says, in short: `unlike` names the tables that are not the same, by hop.
+
+    `similarity` is, by hop, the share of rows that are alike, over the tables of which it is known.
+    """
 
     verdict: str
     tables: int
     unlike: Mapping[str, str]
     rows: Mapping[str, tuple[int, int]]
     unlike_count: int
+    similarity: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,16 @@ class Run:
     signed: Signed = field(default_factory=Signed)
     error: tuple[str, str, str] | None = None
     late_seconds: float = 0.0
+    rows_loaded: int | None = None
+    lag_seconds: float | None = None
 
     @property
     def good(self) -> bool:
         return self.status == "ok"
+
+    def measured(self, rows_loaded: int | None, lag_seconds: float | None) -> "Run":
+        """The same with what its results hold."""
+        return replace(self, rows_loaded=rows_loaded, lag_seconds=lag_seconds)
 
     @property
     def late(self) -> bool:
@@ -97,7 +104,9 @@ class Change:
     detail: str = ""
 
 
-def read(record: Mapping[str, Any], folder: Path, validation: Validation | None = None) -> Run:
+def read(
+    record: Mapping[str, Any], folder: Path, validation: Validation | None = None, signed: Signed | None = None
+) -> Run:
     """The run that `record` (the content of run.json) tells of, in `folder`. Raises ValueError for what is no record."""
     if not isinstance(record, Mapping):
         raise ValueError("it holds no object")
@@ -106,45 +115,25 @@ def read(record: Mapping[str, Any], folder: Path, validation: Validation | None 
         raise ValueError('its "phases" are no list of objects')
     started, ended = _instant(record.get("started")), _instant(record.get("ended"))
     versions = record.get("versions")
+    there = _files(folder)
     return Run(
         folder=folder.name,
-        run_id=_words(record.get("run_id")) or folder.name,
-        environment=_words(record.get("environment")) or "unnamed",
-        status=_words(record.get("status")) or "unknown",
+        run_id=words(record.get("run_id")) or folder.name,
+        environment=words(record.get("environment")) or "unnamed",
+        status=words(record.get("status")) or "unknown",
         started=started,
         seconds=(ended - started).total_seconds() if started and ended else None,
-        git_commit=_words(record.get("git_commit")),
-        params_sha256=_words(record.get("params_sha256")),
-        versions={str(name): _words(version) for name, version in versions.items()}
+        git_commit=words(record.get("git_commit")),
+        params_sha256=words(record.get("params_sha256")),
+        versions={str(name): words(version) for name, version in versions.items()}
         if isinstance(versions, Mapping)
         else {},
-        phases=tuple(_phase(phase, folder) for phase in phases),
+        phases=tuple(_phase(phase, there) for phase in phases),
         validation=validation,
-        signed=signatures.read(folder),
+        signed=signatures.read(folder) if signed is None else signed,
         error=_error(record.get("error")),
-        late_seconds=_number(record.get("late_seconds")) or 0.0,
+        late_seconds=number(record.get("late_seconds")) or 0.0,
     )
-
-
-def read_all(reports: Path, remembered: dict[str, Any]) -> list[Run]:
-    """Every run under `reports`, oldest first; a run whose record is broken is among them and says so.
-
-    `remembered` holds what an earlier call found in the (large) validation results, and is brought up to date.
-    """
-    found = []
-    seen = set()
-    for path in sorted(reports.glob("*/run.json")):
-        folder = path.parent
-        if folder.name.startswith("."):
-            continue
-        seen.add(folder.name)
-        try:
-            found.append(read(json.loads(path.read_bytes()), folder, _remembered(folder, remembered)))
-        except (OSError, ValueError, RecursionError) as error:
-            found.append(Run(folder.name, folder.name, broken=f"run.json cannot be read: {error}"))
-    for gone in set(remembered) - seen:
-        del remembered[gone]
-    return sorted(found, key=lambda run: run.order)
 
 
 def before(runs: Iterable[Run]) -> dict[str, Run]:
@@ -193,15 +182,15 @@ def _validation_changes(then: Validation, now: Validation) -> list[Change]:
     return found
 
 
-def _phase(record: Mapping[str, Any], folder: Path) -> Phase:
+def _phase(record: Mapping[str, Any], there: Collection[str]) -> Phase:
     return Phase(
-        name=_words(record.get("name")) or "unnamed",
-        status=_words(record.get("status")),
-        verdict=_words(record.get("verdict")),
-        seconds=_number(record.get("seconds")),
-        page=_file(record.get("html"), folder),
-        notebook=_file(record.get("notebook"), folder),
-        result=_file(record.get("result"), folder),
+        name=words(record.get("name")) or "unnamed",
+        status=words(record.get("status")),
+        verdict=words(record.get("verdict")),
+        seconds=number(record.get("seconds")),
+        page=_file(record.get("html"), there),
+        notebook=_file(record.get("notebook"), there),
+        result=_file(record.get("result"), there),
         error=_error(record.get("error")),
     )
 
@@ -209,69 +198,28 @@ def _phase(record: Mapping[str, Any], folder: Path) -> Phase:
 def _error(record: object) -> tuple[str, str, str] | None:
     if not isinstance(record, Mapping):
         return None
-    return _words(record.get("found")), _words(record.get("why")), _words(record.get("todo"))
+    return words(record.get("found")), words(record.get("why")), words(record.get("todo"))
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """A finite number, or None."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _file(name: object, folder: Path) -> str | None:
-    """The name of a file in the run's folder; a record must not lead a reader anywhere else."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        return None
-    last = Path(name).name
-    return last if last and (folder / last).is_file() else None
-
-
-def _remembered(folder: Path, remembered: dict[str, Any]) -> Validation | None:
-    path = folder / "validate.json"
+def _files(folder: Path) -> set[str]:
     try:
-        state = path.stat()
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
     except OSError:
-        remembered.pop(folder.name, None)
+        return set()
+
+
+def _file(name: object, there: Collection[str]) -> str | None:
+    """The name of a file in the run's folder; a record must not lead a reader anywhere else."""
+    if not isinstance(name, str):
         return None
-    stamp = [state.st_mtime_ns, state.st_size]
-    kept = remembered.get(folder.name)
-    if not isinstance(kept, dict) or kept.get("stamp") != stamp:
-        try:
-            kept = {"stamp": stamp, **_summary(json.loads(path.read_bytes()))}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            # The run's own page says that its phase has no result; the index goes on without.
-            return None
-        remembered[folder.name] = kept
-    return Validation(
-        kept["verdict"],
-        kept["tables"],
-        kept["unlike"],
-        {hop: (rows[0], rows[1]) for hop, rows in kept["rows"].items()},
-        kept["unlike_count"],
-    )
-
-
-def _summary(record: Mapping[str, Any]) -> dict[str, Any]:
-    unlike: dict[str, str] = {}
-    rows: dict[str, list[int]] = {}
-    count = 0
-    tables = record.get("tables") or []
-    for table in tables:
-        hop = _words(table.get("hop")).replace("-", " → ")
-        total = rows.setdefault(hop, [0, 0])
-        total[0] += int(table.get("rows_source") or 0)
-        total[1] += int(table.get("rows_target") or 0)
-        if table.get("verdict") != "same":
-            count += 1
-            if len(unlike) < _NAMED_TABLES:
-                unlike[f"{_words(table.get('database'))}.{_words(table.get('table'))} ({hop})"] = _words(
-                    table.get("verdict")
-                )
-    return {
-        "verdict": _words(record.get("verdict")),
-        "tables": len(tables),
-        "unlike": unlike,
-        "rows": rows,
-        "unlike_count": count,
-    }
+    last = name.rpartition("/")[2]
+    return last if last in there else None
 
 
 def _instant(text: object) -> datetime.datetime | None:
@@ -282,5 +230,6 @@ def _instant(text: object) -> datetime.datetime | None:
     return instant.astimezone(datetime.UTC) if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
+    """A value as text; empty for none."""
     return "" if value is None else str(value)

@@ -6,7 +6,7 @@ since, and the ledger holds a copy of it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,11 @@ class Signed:
         return "signed" if self.signatures else ""
 
     @property
+    def changed(self) -> tuple[object, ...]:
+        """What a page shows of it, to be compared: who signed, and what is no longer as it was signed."""
+        return (self.broken, *((item.signed_by, item.signed_at, changed) for item, changed in self.signatures))
+
+    @property
     def by(self) -> str:
         """Who signed."""
         return ", ".join(signature.signed_by for signature, _ in self.signatures)
@@ -84,8 +89,8 @@ def covered(folder: Path) -> dict[str, str]:
     return {name: digest(folder / name) for name in COVERED if (folder / name).is_file()}
 
 
-def read(folder: Path) -> Signed:
-    """The signatures in a run's folder, each held against the files as they are now."""
+def read(folder: Path, of: Callable[[Path], str] = digest) -> Signed:
+    """The signatures in a run's folder, each held against the files as they are now; `of` is their digest."""
     path = folder / FILE
     if not path.is_file():
         return Signed()
@@ -96,7 +101,7 @@ def read(folder: Path) -> Signed:
             Signature(**{**{name: item[name] for name in known & set(item)}, "accepted": tuple(item["accepted"])})
             for item in content
         ]
-        return Signed(tuple((item, _changed(item, folder)) for item in made))
+        return Signed(tuple((item, _changed(item, folder, of)) for item in made))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Signed(broken=f"{FILE} cannot be read: {type(error).__name__}")
 
@@ -107,11 +112,11 @@ def write(folder: Path, signature: Signature) -> None:
     shell.write(folder / FILE, json.dumps([*others, signature.asdict()], indent=1, ensure_ascii=False))
 
 
-def _changed(signature: Signature, folder: Path) -> tuple[str, ...]:
+def _changed(signature: Signature, folder: Path, of: Callable[[Path], str]) -> tuple[str, ...]:
     if signature.run_id != folder.name:
         return (f"it is the signature of another run, {signature.run_id}",)
     return tuple(
         f"{name} is gone" if not (folder / name).is_file() else f"{name} was changed after it was signed"
         for name, known in signature.files.items()
-        if digest(folder / name) != known
+        if of(folder / name) != known
     )
