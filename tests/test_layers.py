@@ -23,7 +23,7 @@ LEVELS = [
     {"schema"},
     {"accounts", "bulk", "warehouse"},
     {"validate", "pipelines", "cdc"},
-    {"refresh"},
+    {"refresh", "incremental"},
     {"site"},
     {"phases", "sandbox"},
     {"cli", "documentation"},

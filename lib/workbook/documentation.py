@@ -13,6 +13,7 @@ from workbook import errors
 from workbook.assess import checks
 from workbook.beam import estimate
 from workbook.catalog import mariadb
+from workbook.incremental import ways
 from workbook.mapping import cleaning, flow, requirements, target, tolerances
 from workbook.mapping import types as type_map
 from workbook.params import CHECKOUT, Settings
@@ -69,6 +70,7 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "target": target.markdown,
         "flow": flow.markdown,
         "options": rules.markdown,
+        "ways": ways.markdown,
         "types": type_map.markdown,
         "mariadb": mariadb.markdown,
         "cleaning": cleaning.markdown,

@@ -88,6 +88,9 @@ class Warehouse(_Section):
     dataset: str = Field(description="the dataset of clean tables; the exact copy lands in `<dataset>_raw`")
     location: str = Field("US", description="where the datasets are made")
     endpoint: str | None = Field(None, description="address of an emulator, or `sandbox:warehouse`; none: BigQuery")
+    mode: Literal["full", "incremental", "checksums"] = Field(
+        "full", description="full: all rows; incremental: what changed; checksums: that, by reading every row to see"
+    )
 
     @field_validator("project")
     @classmethod
@@ -170,9 +173,7 @@ class Beam(_Section):
     subnetwork: str | None = Field(None, description="Dataflow: their subnetwork, `regions/R/subnetworks/S`")
     public_ips: bool = Field(False, description="Dataflow: whether workers have public addresses")
     service_account: str | None = Field(None, description="Dataflow: the account that the workers run as")
-    machine_type: str = Field(
-        "n2-standard-2", description="Dataflow: the workers' machine; a core serves one connection"
-    )
+    machine_type: str = Field("n2-standard-2", description="Dataflow: the workers' machine; one core a connection")
     source_instance: str | None = Field(
         None,
         description="`project:region:instance`: workers reach the source by the Cloud SQL connector; none: by its URL",
@@ -209,9 +210,7 @@ class Validate(_Section):
         description="figures of every column side by side; needed: those of BigQuery only where its hash does not prove that it holds what Cloud SQL holds",
     )
     statistics_rows: int = Field(
-        200_000,
-        ge=0,
-        description="tables of at most so many rows get distinct values and histograms in their statistics",
+        200_000, ge=0, description="tables of at most so many rows get distinct values and histograms"
     )
     show_values: bool = Field(False, description="show the differing values; otherwise they are masked")
     replay: bool = Field(

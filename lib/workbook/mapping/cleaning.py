@@ -6,10 +6,11 @@ rejected rows together are as many as the raw ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbook.errors import UsageError
+from workbook.mapping import mending
 from workbook.mapping.objects import CleanRule, ColumnMap, TableMap, rule_name
 from workbook.mapping.types import RULES as TYPE_RULES
 from workbook.names import quote_bigquery
@@ -32,8 +33,14 @@ class CleaningRule:
     name: str
     what: str
     expression: Callable[[str, Any], str]
-    options: str = "none"  # none, list or mapping
+    options: str = "none"  # none, list, mapping or keys
     gives: str = "STRING"
+    keys: Mapping[str, mending.Option] = field(default_factory=dict)
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether it yields NULL for a value that it cannot mend."""
+        return "else" in self.keys or self.gives == "JSON"
 
 
 def _null_tokens(inner: str, tokens: Sequence[str] | None) -> str:
@@ -58,6 +65,14 @@ RULES: tuple[CleaningRule, ...] = (
     CleaningRule("null_tokens", "words that stand for nothing become NULL: those given, else "
                  + ", ".join(token or "the empty text" for token in NULL_TOKENS), _null_tokens, "list"),
     CleaningRule("map", "the given values become others, all else stays", _map, "mapping"),
+    CleaningRule("title", "each word begins with a capital, and goes on in small letters", lambda inner, _: f"INITCAP({inner})"),
+    CleaningRule("nfc", "letters and their accents become one character (Unicode NFC)", lambda inner, _: f"NORMALIZE({inner}, NFC)"),
+    CleaningRule("email", "the domain of a mail address becomes lower case", mending.email, "keys", keys=mending.EMAIL),
+    CleaningRule("phone", "a telephone number becomes one of E.164: `+`, the country's code, the number", mending.phone, "keys", keys=mending.PHONE),
+    CleaningRule("country", "a country's code or English name becomes its two letters of ISO 3166", mending.country, "keys", keys=mending.COUNTRY),
+    CleaningRule("date", "the text becomes a DATE by the first format that it has", mending.date, "keys", "DATE", mending.DATE),
+    CleaningRule("number", "the text becomes a NUMERIC; groups, spaces and currency signs go", mending.number, "keys", "NUMERIC", mending.NUMBER),
+    CleaningRule("redact", "all but the first characters become `*`; tokens that can be joined on: `mask` (On the way)", mending.redact, "keys", keys=mending.REDACT),
     CleaningRule("json", "the text becomes JSON; what is no JSON becomes NULL, numbers become doubles",
                  lambda inner, _: f"SAFE.PARSE_JSON({inner}, wide_number_mode=>'round')", gives="JSON"),
 )  # fmt: skip
@@ -87,6 +102,8 @@ def checked(rule: Any, where: str) -> CleanRule:
             "It would change nothing without a word.",
             f"Write one of {', '.join(_RULE)}, or one with its options, as {{null_tokens: ['N/A', '?']}}.",
         )
+    if known.options == "keys":
+        return {known.name: _checked_keys(known, options, where)}
     if options is None and known.options != "mapping":
         return known.name
     texts = isinstance(options, list | tuple) and bool(options) and all(isinstance(item, str) for item in options)
@@ -96,12 +113,33 @@ def checked(rule: Any, where: str) -> CleanRule:
     pairs = pairs and all(isinstance(old, str) and isinstance(new, str | type(None)) for old, new in options.items())
     if known.options == "mapping" and pairs:
         return {known.name: {str(old): None if new is None else str(new) for old, new in options.items()}}
-    wanted = {"none": "no options", "list": "a list of texts", "mapping": "pairs of texts, old: new"}[known.options]
+    wanted = {"keys": "", "none": "no options", "list": "a list of texts", "mapping": "pairs of texts, old: new"}[
+        known.options
+    ]
     raise UsageError(
         f"{where}: the cleaning rule {known.name} takes {wanted}.",
         "With other options it would clean something else than is meant.",
         "Mend it; a text that looks like a number needs quotes.",
     )
+
+
+def _checked_keys(rule: CleaningRule, options: Any, where: str) -> dict[str, Any]:
+    """The options of a rule, each with its default where it is not given."""
+    given: dict[str, Any] = dict(options) if isinstance(options, Mapping) else {}
+    found = {name: given.get(name, option.default) for name, option in rule.keys.items()}
+    # YAML reads a bare null as nothing.
+    found |= {"else": "null"} if "else" in found and found["else"] is None else {}
+    strange = [name for name in given if name not in rule.keys]
+    wrong = [name for name, option in rule.keys.items() if not option.fits(found[name])]
+    if strange or wrong or not isinstance(options, Mapping | None):
+        takes = ", ".join(f"{name}: {option.what}" for name, option in rule.keys.items())
+        raise UsageError(
+            f"{where}: the cleaning rule {rule.name} takes {takes.replace('`', '')}"
+            + (f", and not {str((strange or wrong)[0])[:40]!r} as it stands." if strange or wrong else "."),
+            "With other options it would clean something else than is meant.",
+            "Mend it; params/README.md lists the rules with their options.",
+        )
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def check_column(column: ColumnMap, where: str) -> None:
@@ -142,7 +180,7 @@ def clean_expression(column: ColumnMap) -> str:
 
 def clean_select(table: TableMap, raw_table_path: str) -> str:
     """The GoogleSQL SELECT that yields the clean table from the raw table at the (quoted) path."""
-    if not _sets_aside(table):
+    if not sets_aside(table):
         return f"SELECT\n{_cleaned_columns(table)}\nFROM {raw_table_path}"
     mark = quote_bigquery(rejected_column(table))
     return f"{_judged(table, raw_table_path)}\nSELECT\n{_names(table)}\nFROM judged\nWHERE {mark} IS NULL"
@@ -150,18 +188,25 @@ def clean_select(table: TableMap, raw_table_path: str) -> str:
 
 def rejected_select(table: TableMap, raw_table_path: str) -> str | None:
     """The GoogleSQL SELECT of the rows set aside, cleaned, each with the rule that did it; None where no rule can."""
-    if not _sets_aside(table):
+    if not sets_aside(table):
         return None
-    mark = quote_bigquery(rejected_column(table))
-    return (
-        f"{_judged(table, raw_table_path)}\nSELECT\n  {mark},\n{_names(table)}\nFROM judged\nWHERE {mark} IS NOT NULL"
-    )
+    listed = ",\n".join(f"  {quote_bigquery(name)}" for name in rejected_columns(table))
+    return f"{_judged(table, raw_table_path)}\nSELECT\n{listed}\nFROM judged\nWHERE {quote_bigquery(rejected_column(table))} IS NOT NULL"
 
 
 def rejected_column(table: TableMap) -> str:
     """The column of the table of rejected rows that names the rule."""
+    return _free(table, "_rejected_by")
+
+
+def rejected_columns(table: TableMap) -> tuple[str, ...]:
+    """The columns of the table of rejected rows; with rules that set aside what they cannot mend, that value too."""
+    value = (_free(table, "_rejected_value"),) if _givers(table) else ()
+    return (rejected_column(table), *value, *(column.warehouse_name for column in table.columns))
+
+
+def _free(table: TableMap, name: str) -> str:
     taken = {column.warehouse_name.lower() for column in table.columns}
-    name = "_rejected_by"
     while name in taken:
         name = f"_{name}"
     return name
@@ -184,11 +229,10 @@ def counts_select(table: TableMap, raw_table_path: str) -> tuple[str, tuple[Clea
             if len(stages) < step + 2:
                 stages.append(["*"])
             stages[step + 1].append(f"{_applied(rule, before)} AS {after}")
-            lost = _RULE[name].gives != "STRING"
-            label = f"c{len(counts)}"
-            counts.append(CleanCount(label, column.name, name, "became NULL" if lost else "changed"))
-            differs = f"{before} IS NOT NULL AND {after} IS NULL" if lost else f"{before} IS DISTINCT FROM {after}"
-            expressions.append(f"  COUNTIF({differs}) AS {label}")
+            for what, condition in _counted(rule, before, after):
+                label = f"c{len(counts)}"
+                counts.append(CleanCount(label, column.name, name, what))
+                expressions.append(f"  COUNTIF({condition}) AS {label}")
     if not counts:
         return None
     froms = [raw_table_path, *(f"stage{number}" for number in range(len(stages) - 1))]
@@ -212,18 +256,63 @@ def markdown() -> str:
     """The cleaning rules as a Markdown table, for the README."""
     lines = ["| rule | what it does | options |", "| --- | --- | --- |"]
     options = {"none": "", "list": "a list of texts", "mapping": "pairs `old: new`"}
-    lines += [f"| `{rule.name}` | {rule.what} | {options[rule.options]} |" for rule in RULES]
+    for rule in RULES:
+        keys = "; ".join(f"`{name}`: {option.what}" for name, option in rule.keys.items())
+        lines.append(f"| `{rule.name}` | {rule.what} | {keys or options[rule.options]} |")
     lines.append("| `dedupe` (of a table) | rows alike in the columns `by` count as one | `by`, `keep`, `order_by` |")
     lines.append("| `reject` (of a table) | rows for which `where` holds are set aside | `name`, `where` |")
     return "\n".join(lines)
 
 
 def _applied(rule: CleanRule, inner: str) -> str:
-    return _RULE[rule_name(rule)].expression(inner, None if isinstance(rule, str) else rule[rule_name(rule)])
+    core = _core(rule, inner)
+    return f"IFNULL({core}, {inner})" if _policy(rule) == "keep" else core
 
 
-def _sets_aside(table: TableMap) -> bool:
-    return bool(table.reject or table.dedupe)
+def _core(rule: CleanRule, inner: str) -> str:
+    known = _RULE[rule_name(rule)]
+    given = None if isinstance(rule, str) else rule[known.name]
+    if known.options == "keys":
+        given = {name: option.default for name, option in known.keys.items()} | dict(given or {})
+    if known.options == "keys" and not inner.startswith("`") and not inner.isidentifier():
+        # What such a rule repeats is worked out once.
+        return f"(SELECT {known.expression('x', given)} FROM (SELECT {inner} AS x))"
+    return known.expression(inner, given)
+
+
+def _policy(rule: CleanRule) -> str:
+    """What becomes of a value that the rule cannot mend; nothing where it mends all or yields another type than text."""
+    known = _RULE[rule_name(rule)]
+    if "else" not in known.keys:
+        return ""
+    return str("null" if isinstance(rule, str) else rule[known.name].get("else", "null"))
+
+
+def _counted(rule: CleanRule, before: str, after: str) -> list[tuple[str, str]]:
+    """What is counted of a rule in words, and the condition for it."""
+    known, policy = _RULE[rule_name(rule)], _policy(rule)
+    given_up = f"{before} IS NOT NULL AND {after} IS NULL"
+    if not known.gives_up:
+        return [("changed", f"{before} IS DISTINCT FROM {after}")]
+    changed = [("changed", f"{before} != {after}")] if known.gives == "STRING" else []
+    if policy == "keep":
+        return [*changed, ("kept as it was", f"{before} IS NOT NULL AND {_core(rule, before)} IS NULL")]
+    return [*changed, ("became NULL", given_up)] if policy != "reject" else changed
+
+
+def sets_aside(table: TableMap) -> bool:
+    """Whether a rule of the table may set a row aside."""
+    return bool(table.reject or table.dedupe or _givers(table))
+
+
+def _givers(table: TableMap) -> list[tuple[ColumnMap, int]]:
+    """The rules that set a row aside where they cannot mend its value: the column, and the place of the rule."""
+    return [
+        (column, place)
+        for column in table.columns
+        for place, rule in enumerate(column.clean)
+        if _policy(rule) == "reject"
+    ]
 
 
 def _cleaned_columns(table: TableMap, indent: str = "  ") -> str:
@@ -245,9 +334,20 @@ def _judged(table: TableMap, raw_table_path: str) -> str:
     conditions = "\n".join(
         f"    WHEN (\n{reject.where}\n) THEN {google_string(reject.name)}" for reject in table.reject
     )
+    givers = _givers(table)
+    unmended, value = (quote_bigquery(_free(table, name)) for name in ("_unmended", "_rejected_value"))
+    if givers:
+        conditions = f"    WHEN {unmended} IS NOT NULL THEN {unmended}\n{conditions}"
     verdict = f"CASE\n{conditions}\n    END" if conditions else "CAST(NULL AS STRING)"
+    extra = ""
+    if givers:
+        lost = [(column, _given_up(column, place)) for column, place in givers]
+        names = [google_string(f"{column.name}: {rule_name(column.clean[place])}") for column, place in givers]
+        said = " ".join(f"WHEN {condition} THEN {name}" for (_, condition), name in zip(lost, names, strict=True))
+        raws = " ".join(f"WHEN {condition} THEN {quote_bigquery(column.warehouse_name)}" for column, condition in lost)
+        extra = f",\n    CASE {said} END AS {unmended},\n    CASE {raws} END AS {value}"
     parts = [
-        f"WITH cleaned AS (\n  SELECT\n{_cleaned_columns(table, '    ')}\n  FROM {raw_table_path}\n)",
+        f"WITH cleaned AS (\n  SELECT\n{_cleaned_columns(table, '    ')}{extra}\n  FROM {raw_table_path}\n)",
     ]
     if table.dedupe is None:
         parts.append(f"judged AS (\n  SELECT *, {verdict} AS {mark}\n  FROM cleaned\n)")
@@ -263,6 +363,14 @@ def _judged(table: TableMap, raw_table_path: str) -> str:
         "  FROM checked\n)"
     )
     return ",\n".join(parts)
+
+
+def _given_up(column: ColumnMap, place: int) -> str:
+    """The condition that a rule of a column cannot mend the value that it gets."""
+    inner = quote_bigquery(column.warehouse_name)
+    for rule in column.clean[:place]:
+        inner = _applied(rule, inner)
+    return f"{inner} IS NOT NULL AND {_core(column.clean[place], inner)} IS NULL"
 
 
 def _order(table: TableMap) -> str:

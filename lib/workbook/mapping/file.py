@@ -13,6 +13,8 @@ from workbook.mapping import cleaning, flow_nodes
 from workbook.mapping.flow import Flow, kept_table
 from workbook.mapping.nodes import Reader, parse
 from workbook.mapping.objects import (
+    LOOKBACK,
+    MODES,
     SCOPES,
     ColumnMap,
     Dedupe,
@@ -33,6 +35,7 @@ PARTITION_TYPES = ("DATE", "DATETIME", "TIMESTAMP")
 CLUSTER_TYPES = ("BIGNUMERIC", "BOOL", "DATE", "DATETIME", "INT64", "NUMERIC", "STRING", "TIMESTAMP")
 CLUSTER_COLUMNS = 4
 PARTITION_UNITS = ("day", "month", "year")
+WATERMARK_TYPES = ("INT64", "DATETIME", "TIMESTAMP")
 _LOSSES = ("representation", *(rule.name for rule in RULES if rule.loss != "none"))
 
 
@@ -148,6 +151,7 @@ class _Builder:
         self.unseen: list[tuple[str, ...]] = []
         self._seen: set[tuple[str, str]] = set()
         self._scopes: dict[str, str] = {}
+        self._modes: dict[str, str | None] = {}
 
     def segment(self, nodes: CommentedMap, name: str) -> Segment:
         where = f"segment {name!r}"
@@ -155,6 +159,9 @@ class _Builder:
         self.reader.known_keys(node, "segment", where)
         scope = self.reader.text(node, "scope", where, SCOPES) or "in"
         self._scopes[name] = scope
+        warehouse = self.reader.mapping(node, "warehouse", where)
+        self.reader.known_keys(warehouse, "segment warehouse", f"warehouse of {where}")
+        self._modes[name] = self.reader.text(warehouse, "mode", where, MODES)
         paths = []
         databases = self.reader.mapping(node, "tables", where)
         for database in databases:
@@ -208,6 +215,9 @@ class _Builder:
             reject=self.rejects(node, where),
             target=target,
             flow=flow,
+            mode=reader.text(warehouse, "mode", where, MODES) or self._modes[segment],
+            watermark=reader.text(warehouse, "watermark", where),
+            lookback=reader.number(warehouse, "lookback", where, LOOKBACK, 0, 1e12),
         )
         if columns:
             self.check_columns(made, warehouse, dedupe, where)
@@ -318,9 +328,11 @@ class _Builder:
 
     def check_columns(self, table: TableMap, warehouse: CommentedMap, dedupe: CommentedMap, where: str) -> None:
         partition = (table.partition_by,) if table.partition_by else ()
+        watermark = (table.watermark,) if table.watermark else ()
         uses = [
             (warehouse, "partition_by", partition, lambda column: cleaning.clean_type(column) in PARTITION_TYPES),
             (warehouse, "cluster_by", table.cluster_by, lambda column: cleaning.clean_type(column) in CLUSTER_TYPES),
+            (warehouse, "watermark", watermark, lambda column: cleaning.raw_type(column) in WATERMARK_TYPES),
         ]
         if table.dedupe:
             uses += [
@@ -359,7 +371,7 @@ class _Builder:
         taken: dict[str, str] = {}
         for table in self.tables.values():
             own = [table.warehouse_name]
-            if table.dedupe or table.reject:
+            if cleaning.sets_aside(table):
                 own.append(table.rejected_name)
             for name in own:
                 path = f"{table.database}.{table.name}"

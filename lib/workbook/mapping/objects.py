@@ -12,8 +12,11 @@ from workbook.mapping.target import UNCHANGED, TargetRules, plain
 from workbook.mapping.tolerances import Tolerance
 
 SCOPES = ("in", "later", "out")
+# How a table is loaded: all of it, what changed, or what changed by reading every row on the target.
+MODES = ("full", "incremental", "checksums")
 # The name of a cleaning rule, or a rule with its options: {name: {option: value}}.
 CleanRule = str | ReadOnly[str, Any]
+LOOKBACK = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class TableMap:
     """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`.
 
     `target` says what is changed on the target by choice, `flow` what becomes of rows and columns on the way there:
-    columns that it excludes are not among `columns`.
+    columns that it excludes are not among `columns`. `mode` is one of MODES, None for that of the params; `watermark` a
+    column that grows with every change of a row, below whose highest value `lookback` (seconds, or numbers) is read again.
     """
 
     database: str
@@ -73,6 +77,9 @@ class TableMap:
     reject: tuple[Reject, ...] = ()
     target: TargetRules = UNCHANGED
     flow: Flow = DIRECT
+    mode: str | None = None
+    watermark: str | None = None
+    lookback: float = LOOKBACK
 
     @property
     def path(self) -> tuple[str, str]:
@@ -93,6 +100,7 @@ class TableMap:
             name=self.target_path[1],
             columns=tuple(replace(column, name=renamed(column.name)) for column in self.columns),
             partition_by=self.partition_by and renamed(self.partition_by),
+            watermark=self.watermark and renamed(self.watermark),
             cluster_by=tuple(map(renamed, self.cluster_by)),
             dedupe=dedupe
             and replace(dedupe, by=tuple(map(renamed, dedupe.by)), order_by=tuple(map(renamed, dedupe.order_by))),
@@ -266,6 +274,9 @@ def _plain(table: TableMap) -> dict[str, Any]:
         "partition_by": table.partition_by,
         "partition_unit": table.partition_unit if table.partition_by else None,
         "cluster_by": list(table.cluster_by),
+        "mode": table.mode,
+        "watermark": table.watermark,
+        "lookback": table.lookback if table.watermark else None,
         "target": plain(table.target),
         "flow": table.flow.asdict() if table.flow != DIRECT else None,
         "dedupe": table.dedupe and asdict(table.dedupe),

@@ -9,6 +9,9 @@ from workbook.params import Warehouse
 from workbook.warehouse import statements
 from workbook.warehouse.jobs import Jobs
 
+# The API's own names of types, and the others that mean the same.
+_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
 
 class BigQuery:
     """The real service: it does all that the statements say."""
@@ -20,6 +23,10 @@ class BigQuery:
     def estimate(self, jobs: Jobs, sql: str, tables: Sequence[str], during: str) -> int:
         """The bytes that a statement over `tables` (dataset.table) would read, by a dry run."""
         return jobs.estimate(sql, during)
+
+    def in_the_way(self, there: bigquery.Table, schema: Sequence[bigquery.SchemaField]) -> bool:
+        """Whether a table must be dropped before a load job of that schema can replace it."""
+        return False
 
 
 class Emulator(BigQuery):
@@ -37,6 +44,12 @@ class Emulator(BigQuery):
         paths = [bigquery_path(jobs.client.project, *name.split(".", 1)) for name in tables]
         parts = [f"(SELECT COALESCE(SUM(LENGTH(TO_JSON_STRING(held))), 0) FROM {path} AS held)" for path in paths]
         return int(jobs.run(f"SELECT {' + '.join(parts)} AS number", during)[0]["number"])
+
+    def in_the_way(self, there: bigquery.Table, schema: Sequence[bigquery.SchemaField]) -> bool:
+        """The emulator keeps the columns of a table that a load job truncates."""
+        return [field.name for field in there.schema] != [field.name for field in schema] or [
+            _NAMES.get(field.field_type, field.field_type) for field in there.schema
+        ] != [_NAMES.get(field.field_type, field.field_type) for field in schema]
 
 
 def dialect_of(warehouse: Warehouse) -> BigQuery:

@@ -21,7 +21,7 @@ from workbook.catalog import Table
 from workbook.errors import Refused, TerminalError
 from workbook.mapping.objects import TableMap
 from workbook.mapping.types import RULES, TypeRule
-from workbook.names import mysql_path, quote_mysql
+from workbook.names import mysql_path, quote_mysql, with_values
 from workbook.servers import Server
 
 _RULE = {rule.name: rule for rule in RULES}
@@ -32,6 +32,9 @@ _BATCH_BYTES = 8 << 20
 _FILE_BYTES = 128 << 20
 _NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
 _TRIES = 20
+# A WHERE clause of the target's dialect (empty for all rows), and the values of its places.
+Where = tuple[str, Sequence[Any]]
+EVERYWHERE: Where = ("", ())
 
 
 @dataclass(frozen=True)
@@ -95,22 +98,31 @@ def proof_select(table: Table, mapped: TableMap) -> tuple[str, tuple[str, ...]] 
 
 
 def count_losses(
-    connection: "pymysql.Connection[Any]", server: Server, table: Table, mapped: TableMap
+    connection: "pymysql.Connection[Any]",
+    server: Server,
+    table: Table,
+    mapped: TableMap,
+    wheres: Sequence[Where] = (EVERYWHERE,),
 ) -> dict[str, int]:
-    """Rows per column that become NULL on the way. Raises Refused where a narrowing rule is refuted by the data."""
+    """Rows per column that become NULL on the way. Raises Refused where a narrowing rule is refuted by the data.
+
+    `wheres` as for `extract`.
+    """
     made = proof_select(table, mapped)
     if made is None:
         return {}
     sql, names = made
-    started = time.time()
+    counts = [0] * len(names)
     try:
-        with connection.cursor(Cursor) as cursor:
-            cursor.execute(sql)
-            row = cursor.fetchone() or ()
+        for where, values in wheres:
+            started = time.time()
+            with connection.cursor(Cursor) as cursor:
+                cursor.execute((with_values(sql) if values else sql) + where, values or None)
+                counts = [known + int(count) for known, count in zip(counts, cursor.fetchone() or (), strict=True)]
+            server.record(sql + where, started)
     except pymysql.MySQLError as error:
         raise server.explained(error, f"checking {table.database}.{table.name}") from None
-    server.record(sql, started)
-    losses = {name: int(count) for name, count in zip(names, row, strict=True) if int(count)}
+    losses = {name: count for name, count in zip(names, counts, strict=True) if count}
     for name, count in losses.items():
         rule = _RULE[mapped.column[name].rule]
         if rule.loss == "none":
@@ -131,26 +143,38 @@ def arrow_schema(mapped: TableMap) -> tuple[list[TypeRule], pa.Schema]:
 
 
 def extract(
-    connection: "pymysql.Connection[Any]", server: Server, table: Table, mapped: TableMap, folder: Path
+    connection: "pymysql.Connection[Any]",
+    server: Server,
+    table: Table,
+    mapped: TableMap,
+    folder: Path,
+    wheres: Sequence[Where] = (EVERYWHERE,),
 ) -> Iterator[ParquetFile]:
     """The rows of a table as Parquet files in `folder`, one at a time: the next is written when it is asked for.
 
-    There is one file at least, for an empty table too. The caller removes them.
+    There is one file at least, for an empty table too. The caller removes them. `wheres` are clauses that no row meets
+    twice, with their values; one SELECT is sent for each.
     """
     rules, schema = arrow_schema(mapped)
-    sql = extract_select(table, mapped)
-    started = time.time()
-    cursor = connection.cursor(SSCursor)
+    sql, width = extract_select(table, mapped), _width(table, rules, mapped)
+
+    def batches() -> Iterator[Sequence[tuple[bytes | None, ...]]]:
+        for where, values in wheres:
+            started = time.time()
+            # Closing reads the answer to its end: not for one that was broken off.
+            cursor = connection.cursor(SSCursor)
+            cursor.execute((with_values(sql) if values else sql) + where, values or None)
+            yield from _batches(cursor, width)
+            cursor.close()
+            server.record(sql + where, started)
+
     try:
-        cursor.execute(sql)
-        yield from _files(_batches(cursor, _width(table, rules, mapped)), schema, rules, mapped, folder)
+        yield from _files(batches(), schema, rules, mapped, folder)
     except BaseException as error:
         _abandon(connection)
         if isinstance(error, pymysql.MySQLError):
             raise server.explained(error, f"reading {table.database}.{table.name}") from None
         raise
-    cursor.close()
-    server.record(sql, started)
 
 
 def _files(
@@ -214,7 +238,7 @@ def record_batch(
     arrays = []
     for values, rule, column in zip(zip(*rows, strict=True), rules, mapped.columns, strict=True):
         try:
-            arrays.append(_array(values, rule.arrow))
+            arrays.append(as_arrow(values, rule.arrow))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
             raise TerminalError(
                 f"A value of {mapped.database}.{mapped.name}, column {column.name!r}, does not fit the rule {rule.name}: "
@@ -225,7 +249,7 @@ def record_batch(
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(values: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
+def as_arrow(values: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
     """The text of MySQL as an Arrow array; dates and times come as whole numbers."""
     if pa.types.is_large_binary(kind) or pa.types.is_large_string(kind):
         # The cast to text checks that it is UTF-8.

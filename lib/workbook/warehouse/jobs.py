@@ -1,7 +1,7 @@
 """Running statements and load jobs on BigQuery, every failure explained in three parts."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import requests
@@ -35,19 +35,39 @@ class Jobs:
         self.client = client
         self.location = location
 
-    def run(self, sql: str, during: str) -> list[dict[str, Any]]:
-        """The rows of one statement."""
-        return self._explained(
-            during, lambda: [dict(row) for row in self.client.query(sql, location=self.location).result()]
+    def run(
+        self, sql: str, during: str, values: Mapping[str, str | Sequence[str]] | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of one statement, or of a script; `values` are texts or lists of texts for its @names."""
+        config = bigquery.QueryJobConfig(
+            query_parameters=[
+                bigquery.ScalarQueryParameter(name, "STRING", value)
+                if isinstance(value, str)
+                else bigquery.ArrayQueryParameter(name, "STRING", list(value))
+                for name, value in (values or {}).items()
+            ]
         )
 
+        def ask() -> list[dict[str, Any]]:
+            return [dict(row) for row in self.client.query(sql, location=self.location, job_config=config).result()]
+
+        return self._explained(during, ask)
+
     def load(
-        self, file: ParquetFile, place: statements.Place, table: Table, first: bool, laid_out: bool = False
+        self,
+        file: ParquetFile,
+        place: statements.Place,
+        table: Table,
+        first: bool,
+        laid_out: bool = False,
+        name: str | None = None,
     ) -> int:
         """Load a Parquet file into the raw table, replacing it with the `first` one; the rows loaded.
 
-        `laid_out` partitions and clusters it as the clean table is.
+        `laid_out` partitions and clusters it as the clean table is. `name`: into another table of the same columns, as
+        dataset.table.
         """
+        name = name or place.raw
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE
@@ -65,14 +85,14 @@ class Jobs:
             with file.path.open("rb") as content:
                 job: Any = self.client.load_table_from_file(
                     content,
-                    f"{place.project}.{place.raw}",
+                    f"{place.project}.{name}",
                     rewind=True,
                     location=self.location,
                     job_config=config,
                 )
                 return int(job.result().output_rows or 0)
 
-        during = f"loading {place.raw}"
+        during = f"loading {name}"
         # An append that is tried again after a lost answer could load its rows twice.
         return retried(lambda: self._explained(during, load)) if first else self._explained(during, load)
 

@@ -49,29 +49,7 @@ def load_warehouse(
     objects in the journal that were not taken back. Raises Refused before anything is written where a table of the
     mapping is not on the target, or one of its name that the workbook did not make is in the warehouse.
     """
-    started = time.monotonic()
-    mapping = mapping.on_target()
-    loader = _Loader(target, client, settings, journal, owned)
-    pairs = _checked(catalog, mapping)
-    loader.prepare([mapped for mapped, _ in pairs])
-    with (
-        tempfile.TemporaryDirectory(prefix="warehouse-") as folder,
-        load_marks(target, settings, journal, pairs) as marks,
-        snapshot(target, WORKERS) as taken,
-    ):
-        marks.seen(taken)
-        total = sum(table.rows_estimate for _, table in pairs)
-        with Progress("Loading the warehouse", total, "rows") as progress:
-            tables = loader.load_all(pairs, taken, Path(folder), progress)
-        marks.loaded(taken.gtid_executed)
-    return WarehouseResult(
-        project=client.project,
-        raw_dataset=settings.warehouse.raw_dataset,
-        dataset=settings.warehouse.dataset,
-        gtid_executed=taken.gtid_executed,
-        tables=tables,
-        seconds=time.monotonic() - started,
-    )
+    return Loader(target, client, settings, journal, owned).run(catalog, mapping)
 
 
 def clean_again(
@@ -84,7 +62,7 @@ def clean_again(
     table: Table,
 ) -> int:
     """Make a clean table anew of its raw one, which is there; its rows."""
-    loader = _Loader(target, client, settings, journal, owned)
+    loader = Loader(target, client, settings, journal, owned)
     place = loader.place(mapped)
     loader.expect(place.wanted)
     nothing = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0)
@@ -101,7 +79,7 @@ def dataset_object(name: str) -> str:
     return f"dataset {name}"
 
 
-def _checked(catalog: Catalog, mapping: Mapping) -> list[tuple[TableMap, Table]]:
+def checked(catalog: Catalog, mapping: Mapping) -> list[tuple[TableMap, Table]]:
     """The tables in scope with what the target holds under their names."""
     pairs = []
     for mapped in mapping.in_scope:
@@ -118,13 +96,13 @@ def _checked(catalog: Catalog, mapping: Mapping) -> list[tuple[TableMap, Table]]
     return pairs
 
 
-class _Loader:
+class Loader:
     """Carries the parts of one load: its client, its journal and what it may replace."""
 
     def __init__(
         self, target: Server, client: bigquery.Client, settings: Settings, journal: Journal, owned: Collection[str]
     ):
-        self.target = target
+        self.target, self.settings = target, settings
         self.warehouse = settings.warehouse
         # Merges read only partitions in which something changed.
         self.laid_out = settings.cdc.warehouse
@@ -135,6 +113,40 @@ class _Loader:
         self.owned = set(owned)
         self._journal_lock = threading.Lock()
         self._existing: set[str] = set()
+
+    def run(self, catalog: Catalog, mapping: Mapping) -> WarehouseResult:
+        """Load all tables in scope of one snapshot."""
+        started = time.monotonic()
+        pairs = checked(catalog, mapping.on_target())
+        self.prepare([mapped for mapped, _ in pairs])
+        with (
+            tempfile.TemporaryDirectory(prefix="warehouse-") as folder,
+            load_marks(self.target, self.settings, self.journal, pairs) as marks,
+            snapshot(self.target, WORKERS) as taken,
+        ):
+            marks.seen(taken)
+            self.begin(pairs, taken)
+            total = sum(table.rows_estimate for _, table in pairs)
+            with Progress("Loading the warehouse", total, "rows") as progress:
+                tables = self.load_all(pairs, taken, Path(folder), progress)
+            left = self.end(tables, taken)
+            marks.loaded(taken.gtid_executed)
+        return WarehouseResult(
+            project=self.project,
+            raw_dataset=self.warehouse.raw_dataset,
+            dataset=self.warehouse.dataset,
+            gtid_executed=taken.gtid_executed,
+            tables=tables,
+            seconds=time.monotonic() - started,
+            left=left,
+        )
+
+    def begin(self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot) -> None:
+        """What is to be known of all tables before the first is loaded."""
+
+    def end(self, tables: Sequence[TableLoaded], taken: Snapshot) -> tuple[str, ...]:
+        """What is to be noted once all are loaded; the tables of earlier loads that are not loaded any more."""
+        return ()
 
     def prepare(self, mapped: Sequence[TableMap]) -> None:
         """Refuse what must not be replaced, then make the datasets that are not there."""
@@ -151,7 +163,7 @@ class _Loader:
                     "Set warehouse.location to where it lies, or name another dataset.",
                 )
             self._existing |= {f"{name}.{table}" for table in self.jobs.tables(name)}
-        wanted = [name for item in mapped for name in self.place(item).wanted]
+        wanted = [name for item in mapped for name in self.wanted(self.place(item))]
         # Names are told apart by their case in BigQuery, but by few people.
         foreign = [name for name in wanted if name in self._existing and table_object(name) not in self.owned]
         if foreign:
@@ -174,6 +186,10 @@ class _Loader:
         """Know that these tables are there."""
         self._existing |= set(names)
 
+    def wanted(self, place: Place) -> tuple[str, ...]:
+        """The tables that a load makes for one of the mapping."""
+        return place.wanted
+
     def load_all(
         self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot, folder: Path, progress: Progress
     ) -> tuple[TableLoaded, ...]:
@@ -193,7 +209,7 @@ class _Loader:
                 except queue.Empty:
                     return
                 try:
-                    done[place] = self._load(mapped, table, connection, own, progress)
+                    done[place] = self.load(mapped, table, connection, own, progress)
                 except BaseException:
                     stop.set()
                     raise
@@ -204,9 +220,10 @@ class _Loader:
             future.result()
         return tuple(done[place] for place in sorted(done))
 
-    def _load(
+    def load(
         self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
     ) -> TableLoaded:
+        """Load a table whole: its raw copy from the snapshot of `connection`, its clean table of that."""
         place = self.place(mapped)
         note = f"{table.database}.{table.name}"
         lost = count_losses(connection, self.target, table, mapped)
@@ -276,6 +293,13 @@ class _Loader:
         self.jobs.update(made, ["schema", *self.dialect.forgotten(made, place)])
         return int(made.num_rows or 0)
 
+    def make_way(self, place: Place, name: str, table: Table) -> None:
+        """Drop a table of ours that the service could not replace by one of the columns of `place`."""
+        schema = statements.raw_schema(place.mapped, table)
+        if name in self._existing and self.dialect.in_the_way(self.jobs.table(name), schema):
+            self.jobs.run(statements.drop_table(place, name), f"making way for {name}")
+            self._existing.discard(name)
+
     def _drop_other_layout(self, place: Place, name: str, laid_out: bool) -> None:
         """Drop our table of an earlier load where it is laid out otherwise: BigQuery replaces none such."""
         if name not in self._existing:
@@ -289,6 +313,7 @@ class _Loader:
 
     def _load_first(self, file: ParquetFile, place: Place, table: Table) -> int:
         """The first file into the raw table, in the place of all that it held."""
+        self.make_way(place, place.raw, table)
         self._drop_other_layout(place, place.raw, self.laid_out)
         load = partial(self.jobs.load, file, place, table, first=True, laid_out=self.laid_out)
         rows = self._replaced(place, place.raw, load)

@@ -23,6 +23,8 @@ class Changed:
 class TableLoaded:
     """A table's way into the warehouse. `lost` are values per column that BigQuery cannot hold and that became NULL.
 
+    `way` is how it was loaded and `why` so: full, or one of the incremental ways. There `rows_extracted` is how many rows
+    the target holds in the snapshot, and of `rows_read`, `rows_written` and `rows_deleted` (in the raw table) each is few.
     `bytes` are those of the Parquet files; the three seconds are for reading with writing files, for loading them, and
     for making the clean table.
     """
@@ -43,6 +45,16 @@ class TableLoaded:
     seconds_extract: float = 0.0
     seconds_load: float = 0.0
     seconds_clean: float = 0.0
+    way: str = "full"
+    why: str = ""
+    rows_read: int | None = None
+    rows_written: int = 0
+    rows_deleted: int = 0
+
+    @property
+    def read(self) -> int:
+        """The rows that were read from the target: all of them, but on an incremental night."""
+        return self.rows_extracted if self.rows_read is None else self.rows_read
 
     @property
     def rows_rejected(self) -> int:
@@ -62,7 +74,10 @@ class TableLoaded:
 
 @dataclass(frozen=True)
 class WarehouseResult:
-    """What a warehouse load did: tables in the order of the mapping, from the snapshot that `gtid_executed` names."""
+    """What a warehouse load did: tables in the order of the mapping, from the snapshot that `gtid_executed` names.
+
+    `left` are tables in the warehouse that earlier nights loaded and this one did not: they are as old as they are.
+    """
 
     project: str
     raw_dataset: str
@@ -70,6 +85,7 @@ class WarehouseResult:
     gtid_executed: str
     tables: tuple[TableLoaded, ...]
     seconds: float
+    left: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -85,6 +101,7 @@ class WarehouseResult:
             "dataset": self.dataset,
             "snapshot": {"gtid_executed": self.gtid_executed},
             "seconds": round(self.seconds, 3),
+            "left": list(self.left),
             "tables": [table.asdict() for table in self.tables],
         }
 
@@ -185,6 +202,9 @@ class WarehouseResult:
                         "raw": table.rows_raw,
                         "clean_rows": table.rows_clean,
                         "rejected": table.rows_rejected,
+                        "way": table.way,
+                        "why": table.why,
+                        "read": table.read,
                         "bytes": faces.human_bytes(table.bytes),
                         "seconds": faces.human_seconds(
                             table.seconds_extract + table.seconds_load + table.seconds_clean
@@ -195,7 +215,10 @@ class WarehouseResult:
                 ],
                 {
                     "table": "Table",
-                    "extracted": "Rows read",
+                    "way": "Way",
+                    "why": "Why",
+                    "extracted": "Rows there",
+                    "read": "Rows read",
                     "raw": "Rows raw",
                     "clean_rows": "Rows clean",
                     "rejected": "Set aside",
@@ -207,6 +230,12 @@ class WarehouseResult:
                 caption="Tables in the order in which they moved",
                 limit=300,
             ),
+            faces.text(
+                f"In the warehouse from earlier nights, and no longer loaded: {', '.join(self.left)}. They are as old as they"
+                " are: drop them, or take their tables up in the mapping again."
+            )
+            if self.left
+            else None,
             faces.table(
                 cleaned,
                 {"table": "Table", "column": "Column", "rule": "Rule", "what": "What it did", "rows": "Count"},

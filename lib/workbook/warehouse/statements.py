@@ -47,8 +47,7 @@ class Place:
     @property
     def wanted(self) -> tuple[str, ...]:
         """The tables that are made."""
-        aside = self.mapped.reject or self.mapped.dedupe
-        return (self.raw, self.clean, self.rejected) if aside else (self.raw, self.clean)
+        return (self.raw, self.clean, self.rejected) if cleaning.sets_aside(self.mapped) else (self.raw, self.clean)
 
 
 def place_of(mapped: TableMap, project: str, warehouse: Warehouse) -> Place:
