@@ -240,7 +240,10 @@ def test_properties_name_no_secret_and_what_each_sink_needs(sink: Any, form: Any
     text = render(settings(sink=sink, format=form, **about), ("db", 3306, "u"), [("d", "t"), ("d", "ü,.x")]).text
     assert "debezium.source.database.password=${WORKBOOK_SOURCE_PASSWORD}\n" in text
     assert f"debezium.sink.type={sink}\n" in text
-    assert "debezium.source.table.include.list=d\\\\.t,d\\\\.\\\\u00fc\\\\u002c\\\\u002ex\n" in text
+    assert (
+        "debezium.source.table.include.list=d\\\\.t,d\\\\.\\\\u00fc\\\\u002c\\\\u002ex,_workbook\\\\.cutover_sentinel\n"
+        in text
+    )
     assert name_pattern("ü,.x") == "\\u00fc\\u002c\\u002ex"
     if sink != "pubsub" or form == "avro":
         with pytest.raises(UsageError, match=r"not cdc\.(registry_url|sink_address|sink_region)"):

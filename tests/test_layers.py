@@ -14,7 +14,7 @@ LEVELS = [
     {"faces"},
     {"names", "gtids"},
     {"progress"},
-    {"params_nights", "params_cdc"},
+    {"params_nights", "params_cdc", "params_cutover"},
     {"params"},
     {"servers", "beam"},
     {"catalog"},
@@ -24,8 +24,11 @@ LEVELS = [
     {"accounts", "bulk", "warehouse"},
     {"validate", "pipelines", "cdc"},
     {"refresh", "incremental"},
+    {"cutover"},
     {"site"},
     {"phases", "sandbox"},
+    {"cli_options"},
+    {"cli_cutover"},
     {"cli", "documentation"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

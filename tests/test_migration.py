@@ -169,9 +169,9 @@ def test_a_changed_cell_ends_the_validation_with_1_and_is_named(migration: Migra
 
 
 def test_a_rollback_to_a_phase_never_done_or_unknown_is_refused(migration: Migration) -> None:
-    answer = migration.workbook("rollback", "cutover", "-p", str(migration.params))
+    answer = migration.workbook("rollback", "cutting", "-p", str(migration.params))
     assert answer.returncode == 2
-    assert "There is no phase 'cutover'" in answer.stderr
+    assert "There is no phase 'cutting'" in answer.stderr
     answer = migration.workbook("rollback", "schema", "-p", str(migration.params), "--set", "environment=another")
     assert answer.returncode == 2
     assert "Nothing was done yet" in answer.stderr

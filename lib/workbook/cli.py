@@ -1,7 +1,6 @@
-"""The command line: workbook run, status, rollback, repair, sign, schedule, notify, tidy, site, pipelines, cdc, sandbox."""
+"""The command line: workbook run, status, rollback, repair, sign, schedule, notify, tidy, site, pipelines, cdc, cutover, sandbox."""
 
 import json
-import os
 import signal
 import sys
 import traceback
@@ -11,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from workbook import params
+from workbook.cli_cutover import cutover_app
+from workbook.cli_options import ParamsFile, Reports, Sets, loaded, say, use_reports
 from workbook.errors import UsageError, WorkbookError
 
 app = typer.Typer(
@@ -30,13 +31,8 @@ app.add_typer(pipelines_app, name="pipelines")
 
 cdc_app = typer.Typer(help="Change capture: the source's changes, applied to Cloud SQL.", no_args_is_help=True)
 app.add_typer(cdc_app, name="cdc")
+app.add_typer(cutover_app, name="cutover")
 
-ParamsFile = Annotated[Path, typer.Option("--params", "-p", help="the params file")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value, laid over the params; may be repeated")]
-Reports = Annotated[
-    Path | None,
-    typer.Option("--reports", envvar="WORKBOOK_REPORTS", help="where runs land; reports/ in the checkout by default"),
-]
 Folder = Annotated[Path | None, typer.Option("--dir", help="the sandbox's folder; .sandbox in the checkout by default")]
 Phases = Annotated[
     list[str] | None, typer.Argument(help="phases, in any order; none: all that lead to a validated copy")
@@ -57,10 +53,10 @@ def run(
     """Run phases headlessly; every run leaves a report."""
     from workbook.phases.run import run as run_phases
 
-    _use_reports(reports)
+    use_reports(reports)
     overrides = dict(params.override(text) for text in sets or [])
     settings = params.load(params_file, overrides)
-    raise typer.Exit(run_phases(settings, params_file.resolve(), overrides, phases or [], _say, due))
+    raise typer.Exit(run_phases(settings, params_file.resolve(), overrides, phases or [], say, due))
 
 
 @app.command()
@@ -68,8 +64,8 @@ def status(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) 
     """Phases done, restore points, and what comes next."""
     from workbook.phases.status import print_status
 
-    _use_reports(reports)
-    print_status(_settings(params_file, sets))
+    use_reports(reports)
+    print_status(loaded(params_file, sets))
 
 
 @app.command()
@@ -90,18 +86,18 @@ def rollback(
     from workbook.phases.previous import to_previous_copy
     from workbook.phases.rollback import rollback as roll_back
 
-    _use_reports(reports)
+    use_reports(reports)
     if phase == PREVIOUS_COPY:
-        gone = to_previous_copy(_settings(params_file, sets), _say)
-        _say(
+        gone = to_previous_copy(loaded(params_file, sets), say)
+        say(
             f"The copy that was read until {gone.back.mark} is read again, {gone.proven} objects proven; swapped in"
             f" {gone.back.passage.rename_seconds:.3f} s. The other is kept as {', '.join(gone.back.aside)}: the same"
             " command again brings it back. The warehouse is as it was: run the phase warehouse to have it follow."
         )
         return
-    done = roll_back(_settings(params_file, sets), phase, _say)
+    done = roll_back(loaded(params_file, sets), phase, say)
     undone = ", ".join(done.phases) or "nothing"
-    _say(
+    say(
         f"Undone: {undone} ({done.statements} statements). Target and warehouse are as they were at the end of {done.to}."
     )
 
@@ -121,8 +117,8 @@ def repair(
     from workbook.phases.repair import proposed
     from workbook.phases.repair import repair as mend
 
-    _use_reports(reports)
-    settings = _settings(params_file, sets)
+    use_reports(reports)
+    settings = loaded(params_file, sets)
     chosen = proposed(settings, findings or ["all"])
     for item in chosen.findings:
         column = f" ({item['column']})" if item["column"] else ""
@@ -136,8 +132,8 @@ def repair(
                 "Nobody consented to the repair.", "It writes to Cloud SQL.", "Add --yes, or run it by hand."
             )
         typer.confirm("Run them on Cloud SQL?", abort=True)
-    mend(settings, findings, _say)
-    _say("Mended, and proven. In BigQuery the tables are mended by: workbook run warehouse validate")
+    mend(settings, findings, say)
+    say("Mended, and proven. In BigQuery the tables are mended by: workbook run warehouse validate")
 
 
 @app.command()
@@ -157,11 +153,11 @@ def sign(
     from workbook.phases.sign import print_candidate
     from workbook.phases.sign import sign as sign_run
 
-    _use_reports(reports)
-    settings = _settings(params_file, sets)
+    use_reports(reports)
+    settings = loaded(params_file, sets)
     if by is None:
         raise typer.Exit(0 if print_candidate(settings, run_id) else 1)
-    sign_run(settings, by, run_id, note, _say)
+    sign_run(settings, by, run_id, note, say)
 
 
 @app.command()
@@ -184,7 +180,7 @@ def schedule(
     from workbook.phases import schedule as schedules
     from workbook.phases.ledger import reports_folder
 
-    _use_reports(reports)
+    use_reports(reports)
     reports_folder().mkdir(parents=True, exist_ok=True)
     made = schedules.Schedule(
         params.load(params_file),
@@ -200,14 +196,14 @@ def schedule(
     )
     files = schedules.render(made, form)
     if form == "cron" and made.variables:
-        _say(
+        say(
             f"cron sets no variables: put {', '.join(made.variables)} into the crontab, or use file: or secret-manager:"
         )
     for name, text in files.items():
         if to is not None:
             to.mkdir(parents=True, exist_ok=True)
             (to / name).write_text(text, encoding="utf-8")
-            _say(str(to / name))
+            say(str(to / name))
         else:
             typer.echo(text if len(files) == 1 else f"# {name}\n{text}", nl=len(files) > 1)
 
@@ -217,8 +213,8 @@ def notify(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) 
     """Send a trial message to everybody whom the params name under notify."""
     from workbook.phases.notify import try_out
 
-    _use_reports(reports)
-    _say(f"Told by {' and '.join(try_out(_settings(params_file, sets)))}.")
+    use_reports(reports)
+    say(f"Told by {' and '.join(try_out(loaded(params_file, sets)))}.")
 
 
 @app.command()
@@ -235,13 +231,13 @@ def tidy(
     from workbook.phases.tidy import tidy as let_go
     from workbook.site import build_index
 
-    _use_reports(reports)
-    settings = _settings(params_file, sets)
+    use_reports(reports)
+    settings = loaded(params_file, sets)
     if not yes:
         print_tidying(settings)
         return
     with only_one(reports_folder(), settings.environment):
-        let_go(settings, _say)
+        let_go(settings, say)
     build_index(reports_folder())
 
 
@@ -251,7 +247,7 @@ def site(reports: Reports = None) -> None:
     from workbook.phases.ledger import reports_folder
     from workbook.site import build_index
 
-    _use_reports(reports)
+    use_reports(reports)
     reports_folder().mkdir(parents=True, exist_ok=True)
     typer.echo(build_index(reports_folder()))
 
@@ -266,8 +262,8 @@ def pipelines_status(
     """Where each pipeline works, and its connections on both sides now."""
     from workbook.phases.pipelines import print_pipelines
 
-    _use_reports(reports)
-    print_pipelines(_settings(params_file, sets), as_json)
+    use_reports(reports)
+    print_pipelines(loaded(params_file, sets), as_json)
 
 
 @pipelines_app.command("settings")
@@ -281,8 +277,8 @@ def pipelines_settings(
     """Print a pipeline's connection settings towards one side, in its own form; nothing is written."""
     from workbook.phases.pipelines import settings_of
 
-    _use_reports(reports)
-    typer.echo(settings_of(_settings(params_file, sets), name, to).text, nl=False)
+    use_reports(reports)
+    typer.echo(settings_of(loaded(params_file, sets), name, to).text, nl=False)
 
 
 @pipelines_app.command("move")
@@ -303,9 +299,9 @@ def pipelines_move(
     """Move pipelines: check, write their settings, prove; exit status 1 where the proof is missing."""
     from workbook.phases.pipelines import move
 
-    _use_reports(reports)
-    move(_settings(params_file, sets), names, to, wait, despite or [], leave_writes, _say)
-    _say(f"Proven: {', '.join(names)} → {to}.")
+    use_reports(reports)
+    move(loaded(params_file, sets), names, to, wait, despite or [], leave_writes, say)
+    say(f"Proven: {', '.join(names)} → {to}.")
 
 
 @cdc_app.command("run")
@@ -313,8 +309,8 @@ def cdc_run(params_file: ParamsFile, sets: Sets = None, reports: Reports = None)
     """Follow the source in the foreground, until SIGTERM, Ctrl-C or `cdc stop`."""
     from workbook.phases.cdc import run as follow
 
-    _use_reports(reports)
-    follow(_settings(params_file, sets), _say)
+    use_reports(reports)
+    follow(loaded(params_file, sets), say)
 
 
 @cdc_app.command("stop")
@@ -322,8 +318,8 @@ def cdc_stop(params_file: ParamsFile, sets: Sets = None, reports: Reports = None
     """End the process that follows the source; it goes on later where it was."""
     from workbook.phases.cdc import stop
 
-    _use_reports(reports)
-    stop(_settings(params_file, sets), _say)
+    use_reports(reports)
+    stop(loaded(params_file, sets), say)
 
 
 @cdc_app.command("status")
@@ -336,8 +332,8 @@ def cdc_status(
     """How far the target is; exit status 1 where it is behind, stands still or refuses changes."""
     from workbook.phases.cdc import print_status as print_stream
 
-    _use_reports(reports)
-    raise typer.Exit(print_stream(_settings(params_file, sets), as_json))
+    use_reports(reports)
+    raise typer.Exit(print_stream(loaded(params_file, sets), as_json))
 
 
 @cdc_app.command("merge")
@@ -345,8 +341,8 @@ def cdc_merge(params_file: ParamsFile, sets: Sets = None, reports: Reports = Non
     """Bring the warehouse to where Cloud SQL is; exit status 3 where BigQuery would read more than cdc.merge_gb."""
     from workbook.phases.cdc import merge_now
 
-    _use_reports(reports)
-    merge_now(_settings(params_file, sets), _say)
+    use_reports(reports)
+    merge_now(loaded(params_file, sets), say)
 
 
 @cdc_app.command("replay-dead-letters")
@@ -354,8 +350,8 @@ def cdc_replay(params_file: ParamsFile, sets: Sets = None, reports: Reports = No
     """Try the changes again that the target refused; exit status 1 where some are left."""
     from workbook.phases.cdc import replay
 
-    _use_reports(reports)
-    raise typer.Exit(1 if replay(_settings(params_file, sets), _say) else 0)
+    use_reports(reports)
+    raise typer.Exit(1 if replay(loaded(params_file, sets), say) else 0)
 
 
 @sandbox_app.command("up")
@@ -378,7 +374,7 @@ def sandbox_up(
     place = folder or params.sandbox_folder()
     # A kill of this command must not leave half a sandbox behind, so it unwinds like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
-    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, flavour=source, say=_say)
+    state = lifecycle.up(place.resolve(), scale=scale, sample=sample, flavour=source, say=say)
     if as_json:
         typer.echo(json.dumps(lifecycle.public(state)))
     else:
@@ -395,7 +391,7 @@ def sandbox_down(folder: Folder = None) -> None:
     from workbook.sandbox import lifecycle
 
     place = (folder or params.sandbox_folder()).resolve()
-    _say(f"{lifecycle.down(place)} processes stopped.")
+    say(f"{lifecycle.down(place)} processes stopped.")
 
 
 @sandbox_app.command("status")
@@ -427,22 +423,8 @@ def sandbox_workload(
         raise UsageError(
             f"No sandbox is up in {place}.", "There is no source to change.", "Start one: workbook sandbox up"
         )
-    counts = workload.run(lambda: lifecycle.root_connection(state, "source"), rate, seconds, seed, _say)
+    counts = workload.run(lambda: lifecycle.root_connection(state, "source"), rate, seconds, seed, say)
     typer.echo(json.dumps(counts))
-
-
-def _settings(params_file: Path, sets: list[str] | None) -> params.Settings:
-    return params.load(params_file, dict(params.override(text) for text in sets or []))
-
-
-def _use_reports(reports: Path | None) -> None:
-    # Notebooks run in processes of their own: the environment tells them too.
-    if reports is not None:
-        os.environ["WORKBOOK_REPORTS"] = str(reports.resolve())
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -452,23 +434,23 @@ def main(arguments: list[str] | None = None) -> Any:
         status = app(arguments, standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except WorkbookError as error:
-        _say(f"{error}")
+        say(f"{error}")
         sys.exit(error.exit_status)
     except (typer.Abort, KeyboardInterrupt):
-        _say("Interrupted.")
+        say("Interrupted.")
         sys.exit(3)
     except OSError as error:
-        _say(
+        say(
             f"{error.strerror or error}: {error.filename or ''}\n  What to do: make room or mend the rights, then try again."
         )
         sys.exit(3)
     except Exception as error:
         # Click's own complaints about words on the command line.
         if hasattr(error, "format_message"):
-            _say(f"{error.format_message()}\n  What to do: see workbook --help.")
+            say(f"{error.format_message()}\n  What to do: see workbook --help.")
             sys.exit(2)
         traceback.print_exc()
-        _say("This is a fault of the workbook itself; what was committed stays, and running again goes on from there.")
+        say("This is a fault of the workbook itself; what was committed stays, and running again goes on from there.")
         sys.exit(3)
 
 

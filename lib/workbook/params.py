@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workbook.errors import UsageError
 from workbook.params_cdc import Cdc
+from workbook.params_cutover import Cutover
 from workbook.params_nights import Notify, Retention
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -239,6 +240,7 @@ class Settings(_Section):
     bulk: Bulk = Bulk()  # type: ignore[call-arg]
     beam: Beam = Beam()  # type: ignore[call-arg]
     validate_: Validate = Field(Validate(), alias="validate")  # type: ignore[call-arg]
+    cutover: Cutover = Cutover()  # type: ignore[call-arg]
     notify: Notify = Notify()  # type: ignore[call-arg]
     retention: Retention = Retention()  # type: ignore[call-arg]
     folder: Path = Field(Path(), exclude=True, repr=False)

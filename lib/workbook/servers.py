@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Role = Literal["source", "target", "replica"]
 Result = TypeVar("Result")
 
+# What sessions call themselves, so that a cutover tells them from those of others with the same login.
+PROGRAM = "migration workbook"
 # Zero and invalid dates pass, nothing is rounded into place, backslashes escape and " quotes text.
 SESSION_SQL_MODE = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
 _UNREACHABLE = {2002, 2003, 2005, 2006, 2013, 2055}
@@ -64,6 +66,7 @@ class Server:
             local_infile=True,
             max_allowed_packet=1 << 30,
             client_flag=CLIENT.FOUND_ROWS,
+            program_name=PROGRAM,
             # Elsewhere TLS is used where the server has it; on loopback it would cost a tenth of a second a connection.
             ssl_disabled=host in params.LOOPBACK,
             **options,

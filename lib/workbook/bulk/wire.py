@@ -204,6 +204,7 @@ class _PyMySQL:
                 "autocommit": None,
                 "local_infile": True,
                 "max_allowed_packet": 1 << 30,
+                "program_name": "migration workbook",  # servers.PROGRAM, which a worker does not import
                 "connect_timeout": 10,
                 "read_timeout": _PATIENCE_SECONDS,
                 "write_timeout": _PATIENCE_SECONDS,

@@ -14,6 +14,8 @@ from workbook.servers import Server
 
 #: One row a stream: how far the target is, in the source's own terms.
 APPLIED = mysql_path(SCHEMA, "cdc_applied")
+#: A table of the source whose rows only say how far the stream is: the cutover writes them.
+SENTINEL = (SCHEMA, "cutover_sentinel")
 RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workbook import faces
 from workbook.cdc.change import Path as TablePath
+from workbook.cdc.ledger import SENTINEL
 from workbook.errors import UsageError
 from workbook.params import Cdc, Settings
 
@@ -183,7 +184,7 @@ def _connector(
     settings: Settings, source: tuple[str, int, str], tables: Iterable[TablePath]
 ) -> Iterable[tuple[str, str, str]]:
     host, port, user = source
-    paths = sorted(tables)
+    paths = [*sorted(tables), SENTINEL]
     return (
         ("connector.class", "io.debezium.connector.mysql.MySqlConnector", ""),
         ("topic.prefix", settings.environment, "topics are PREFIX.DATABASE.TABLE"),
@@ -200,7 +201,11 @@ def _connector(
         ("database.ssl.mode", "preferred", ""),
         ("connection.time.zone", "UTC", "no moment is moved"),
         ("database.include.list", ",".join(sorted({name_pattern(path[0]) for path in paths})), ""),
-        ("table.include.list", ",".join(name_pattern(*path) for path in paths), "the tables in scope of the mapping"),
+        (
+            "table.include.list",
+            ",".join(name_pattern(*path) for path in paths),
+            "the tables in scope, and the one by which a cutover sees that all has arrived",
+        ),
     )
 
 

@@ -1,13 +1,13 @@
 """Before the first change is applied: the ledger on the target, triggers out of the way, the position of the bulk load."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
-from workbook.cdc.ledger import Ledger
+from workbook.cdc.ledger import Ledger, Position
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.pubsub import make_ready
 from workbook.cdc.readiness import Readiness, readiness
@@ -19,6 +19,9 @@ from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.servers import Server
 from workbook.warehouse.streamed import Streamed
+
+#: In the snapshot of a stream that a cutback began anew: that of the bulk load before it.
+STANDS_ON = "stands_on"
 
 
 def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | None:
@@ -40,7 +43,8 @@ def rendered(source: Server, mapping: MappingInForce, settings: Settings) -> Pro
 def look(source: Server, target: Server, catalog: Catalog, mapping: MappingInForce, settings: Settings) -> Readiness:
     """Whether the source's changes can be followed from where this environment stands."""
     snapshot = noted_snapshot(target, settings)
-    return readiness(source, target, catalog, mapping, snapshot, _begun(target, settings, snapshot))
+    begun = _begun(target, settings, snapshot)
+    return readiness(source, target, catalog, mapping, begun.snapshot if begun else snapshot, begun is not None)
 
 
 def set_up(
@@ -74,28 +78,33 @@ def set_up(
     streamed = Streamed(target, settings.environment)
     if settings.cdc.warehouse:
         streamed.create(journal)
-    if not _begun(target, settings, snapshot):
+    if _begun(target, settings, snapshot) is None:
         if streamed.exists():
             streamed.begin_anew()
         shutil.rmtree(folder, ignore_errors=True)
         ledger.begin(target, snapshot)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _drop_triggers(target, mapping, journal)
+    drop_triggers(target, [item.target_path for item in mapping.in_scope], journal)
     return found
 
 
-def _begun(target: Server, settings: Settings, snapshot: Mapping[str, Any] | None) -> bool:
-    """Whether changes since this very snapshot are being applied already."""
+def _begun(target: Server, settings: Settings, snapshot: Mapping[str, Any] | None) -> Position | None:
+    """Where changes since this very snapshot are applied already: how far; None where they are not.
+
+    A stream that began anew at a cutback names the snapshot of the bulk load that it stands on.
+    """
     ledger = Ledger(settings.environment)
     if snapshot is None or not ledger.exists(target):
-        return False
+        return None
     position = ledger.position(target)
-    return position is not None and position.snapshot == snapshot
+    return (
+        position if position is not None and snapshot in (position.snapshot, position.snapshot.get(STANDS_ON)) else None
+    )
 
 
-def _drop_triggers(target: Server, mapping: MappingInForce, journal: Journal) -> None:
+def drop_triggers(target: Server, paths: Iterable[tuple[str, str]], journal: Journal) -> None:
     """What triggers do on the source comes as changes of its own: on the target they would do it twice."""
-    tables = {item.target_path for item in mapping.in_scope}
+    tables = set(paths)
     rows = target.rows(
         "SELECT TRIGGER_SCHEMA AS base, TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS tab FROM information_schema.TRIGGERS"
     )

@@ -15,9 +15,22 @@ from types import FrameType
 
 from workbook.bulk.load import say as log
 from workbook.catalog import Catalog, read_catalog
-from workbook.cdc import Followed, Follower, Ledger, Merged, Properties, Status, merge, noted_snapshot, set_up, shown
+from workbook.cdc import (
+    STANDS_ON,
+    Followed,
+    Follower,
+    Ledger,
+    Merged,
+    Properties,
+    Status,
+    merge,
+    noted_snapshot,
+    set_up,
+    shown,
+)
 from workbook.cdc.merge_result import warehouse_status
 from workbook.cdc.tables import target_catalog
+from workbook.cutover import FORWARD, HELD, NONE, REVERSE, Course, State, backward, forward, refuse_after_cutover
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import Mapping, load_mapping
 from workbook.params import Settings
@@ -43,19 +56,73 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with following(settings):
-            follower = _follower(settings, say)
-            start_merging(settings, stopping, say)
-            say("Following the source; Ctrl-C, SIGTERM or `workbook cdc stop` ends it.")
-            follower.run(stopping.is_set)
+        while not stopping.is_set():
+            if not _follow_once(settings, stopping, say):
+                break
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     say("Stopped; `workbook cdc run` goes on where it was.")
 
 
+def _follow_once(settings: Settings, stopping: threading.Event, say: Callable[[str], None]) -> bool:
+    """Follow the way that changes flow now, until it is another one; whether there is one to follow."""
+    ledger = PhaseLedger(settings.environment)
+    state = State.read(ledger)
+    way = state.stream
+    if way == NONE:
+        say("Nothing is followed: the way back was given up.")
+        return False
+    if way == HELD or (state.under_way and runner(settings) is not None):
+        # Between two courses nobody applies anything; and a cutover that sees to the stream itself leaves it at its end.
+        stopping.wait(0.1)
+        return True
+    turned, over = Turned(ledger, way), threading.Event()
+    with following(settings):
+        course = course_of(settings)
+        make_ready(course, settings)
+        if way == FORWARD:
+            start_merging(settings, over, say)
+        say(f"Following the {course.origin.role}; Ctrl-C, SIGTERM or `workbook cdc stop` ends it.")
+        try:
+            course.follower(say).run(lambda: stopping.is_set() or turned())
+        finally:
+            over.set()
+    return True
+
+
+class Turned:
+    """Whether changes flow another way now than when it was asked first; looked up a few times a second at most."""
+
+    def __init__(self, ledger: PhaseLedger, way: str):
+        self._ledger, self._way = ledger, way
+        self._looked = time.monotonic()
+
+    def __call__(self) -> bool:
+        if time.monotonic() - self._looked < 0.3:
+            return False
+        self._looked = time.monotonic()
+        return State.read(self._ledger).stream != self._way
+
+
+def course_of(settings: Settings) -> Course:
+    """The course of the stream as it is now: from the source, or back to it after a cutover."""
+    source, target, catalog, mapping = _opened(settings)
+    if State.read(PhaseLedger(settings.environment)).stream == REVERSE:
+        return backward(source, target, mapping, settings, state_folder(settings))[0]
+    return forward(source, target, catalog, mapping, settings, state_folder(settings))
+
+
+def make_ready(course: Course, settings: Settings) -> None:
+    """Set the stream up where it goes forward; the way back was set up by the cutover."""
+    if course.way == FORWARD:
+        journal = PhaseLedger(settings.environment).journal("cdc")
+        set_up(course.origin, course.destination, course.catalog, course.mapping, settings, journal, course.folder)
+
+
 def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Followed:
     """Set the stream up, and follow the source until the target has caught up, for so many seconds at most."""
+    refuse_after_cutover(phase.ledger, "The stream from the source would overwrite the target's rows")
     began = time.monotonic()
     with following(phase.settings):
         folder = state_folder(phase.settings)
@@ -72,13 +139,6 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
         {"application.properties": properties.text},
         merged,
     )
-
-
-def _follower(settings: Settings, say: Callable[[str], None]) -> Follower:
-    source, target, catalog, mapping = _opened(settings)
-    journal = PhaseLedger(settings.environment).journal("cdc")
-    set_up(source, target, catalog, mapping, settings, journal, state_folder(settings))
-    return Follower(source, target, catalog, mapping, settings, state_folder(settings), say)
 
 
 def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:
@@ -106,7 +166,7 @@ def merge_now(settings: Settings, say: Callable[[str], None]) -> Merged:
     _source, target, _catalog, mapping = _opened(settings)
     ledger, snapshot = Ledger(settings.environment), noted_snapshot(target, settings)
     position = ledger.position(target) if ledger.exists(target) else None
-    if position is None or position.snapshot != snapshot:
+    if position is None or snapshot not in (position.snapshot, position.snapshot.get(STANDS_ON)):
         raise Refused(
             "The rows on Cloud SQL were loaded anew since the stream was set up.",
             "What came with that load is no change that could be merged.",
@@ -166,7 +226,7 @@ def following(settings: Settings) -> Iterator[None]:
 
 def refuse_while_following(settings: Settings, what: str) -> None:
     """Raise Refused where the source is being followed now."""
-    if _runner(settings) is not None:
+    if runner(settings) is not None:
         raise Refused(
             f"The source of {settings.environment!r} is being followed, and {what}.",
             "The changes that flow meanwhile would meet other tables.",
@@ -176,13 +236,13 @@ def refuse_while_following(settings: Settings, what: str) -> None:
 
 def stop(settings: Settings, say: Callable[[str], None]) -> None:
     """End the process that follows the source, and wait until it has ended."""
-    pid = _runner(settings)
+    pid = runner(settings)
     if pid is None:
         say("Nobody follows the source.")
         return
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while _runner(settings) is not None:
+    while runner(settings) is not None:
         if time.monotonic() > deadline:
             raise TransientError(
                 f"Process {pid} has not ended within {_STOP_SECONDS} s.",
@@ -196,16 +256,20 @@ def stop(settings: Settings, say: Callable[[str], None]) -> None:
 def status(settings: Settings) -> Status:
     """How the stream stands: from the running process where there is one, from the target otherwise."""
     target = connect_target(settings)
-    found = _stream(settings, target)
+    found = _stream(settings)
     return replace(found, warehouse=warehouse_status(target, settings, state_folder(settings) / "merge.failed"))
 
 
-def _stream(settings: Settings, target: Server) -> Status:
+def _stream(settings: Settings) -> Status:
+    origin, target = connect_source(settings), connect_target(settings)
+    way = State.read(PhaseLedger(settings.environment)).stream
+    if way == REVERSE:
+        origin, target = target, origin
     ledger = Ledger(settings.environment)
-    if not ledger.exists(target) or (position := ledger.position(target)) is None:
+    if way == NONE or not ledger.exists(target) or (position := ledger.position(target)) is None:
         return Status("none", False, None, 0, 0, 0, {"file": None, "pos": None, "gtids": ""})
-    told = _told(settings)
-    if _runner(settings) is not None and told is not None:
+    told = _told(course_folder(settings, way))
+    if runner(settings) is not None and told is not None:
         return told
     reason = ""
     state = "stopped"
@@ -213,9 +277,7 @@ def _stream(settings: Settings, target: Server) -> Status:
         state = "failed"
         reason = told.reason or "its process was ended from outside"
     try:
-        behind = str(
-            connect_source(settings).scalar("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_executed, %s)", (position.gtids,)) or ""
-        )
+        behind = str(origin.scalar("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_executed, %s)", (position.gtids,)) or "")
     except WorkbookError:
         behind = "unknown"
     lag = 0.0 if not behind else max(0.0, time.time() - position.committed) if position.committed else None
@@ -254,10 +316,16 @@ def print_status(settings: Settings, as_json: bool) -> int:
     return 1 if troubles else 0
 
 
-def _told(settings: Settings) -> Status | None:
+def course_folder(settings: Settings, way: str) -> Path:
+    """Where the engine of a course keeps its files."""
+    folder = state_folder(settings)
+    return folder.with_name(f"{folder.name}.reverse") if way == REVERSE else folder
+
+
+def _told(folder: Path) -> Status | None:
     """The last status that a following process wrote."""
     try:
-        content = json.loads((state_folder(settings) / "status.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     fields = {name: content[name] for name in Status.__dataclass_fields__ if name in content}
@@ -266,7 +334,7 @@ def _told(settings: Settings) -> Status | None:
     return Status(**fields)
 
 
-def _runner(settings: Settings) -> int | None:
+def runner(settings: Settings) -> int | None:
     """The process that follows the source, where there is one."""
     try:
         with _lock_path(settings).open("r+") as file:
@@ -287,12 +355,12 @@ def _lock_path(settings: Settings) -> Path:
 def replay(settings: Settings, say: Callable[[str], None]) -> int:
     """Try all dead letters again, retryable and permanent; how many are left. Not while the source is followed."""
     with following(settings):
-        source, target, catalog, mapping = _opened(settings)
-        ledger = Ledger(settings.environment)
+        course = course_of(settings)
+        ledger, target = course.ledger, course.destination
         if not ledger.exists(target):
             say("There are no dead letters.")
             return 0
-        follower = Follower(source, target, catalog, mapping, settings, state_folder(settings), say)
+        follower = course.follower(say)
         outcome = follower.replay()
         left = ledger.letters(target)
     say(f"{outcome.applied} applied, {outcome.stale} overtaken by later changes, {len(left)} left.")

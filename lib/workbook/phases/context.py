@@ -14,7 +14,7 @@ import psutil
 
 from workbook import faces, params
 from workbook.catalog import Catalog, read_catalog
-from workbook.errors import TerminalError, UsageError, VerdictFailed
+from workbook.errors import TerminalError, UsageError, VerdictFailed, WorkbookError
 from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
@@ -201,6 +201,10 @@ class Phase:
         if self._record is not None:
             self._record.phase_ended(self.kind, verdict, time.monotonic() - self._started, "ok" if good else "failed")
             self._record.end("ok" if good else "failed")
+        error = getattr(result, "error", None)
+        if isinstance(error, WorkbookError):
+            # What stopped the phase tells more than its verdict, and has an exit status of its own.
+            raise error
         if not good:
             raise VerdictFailed(
                 f"The phase {self.kind.name} ended with the verdict {verdict}.",

@@ -49,6 +49,7 @@ PHASES = (
     PhaseKind(8, "validate", "Proof that nothing was lost or changed"),
     PhaseKind(9, "cdc", "Every change since the bulk load, applied to Cloud SQL", writes_target=True, by_default=False),
     PhaseKind(10, "pipelines", "The jobs and applications: who they are, and whether they can move", by_default=False),
+    PhaseKind(11, "cutover", "Applications go over to Cloud SQL in one short window, or back", by_default=False),
 )
 START = "start"
 # A place to go back to that is no phase: the copy before the last refresh.

@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -86,6 +88,27 @@ def move(
     Everything is checked before anything is written. Raises VerdictFailed where the proof is missing: the pipelines
     stand where the new settings point, not proven, and the message says the way on and the way back.
     """
+    with only_one(reports_folder(), settings.environment):
+        planned = check_moves(settings, names, to, despite)
+        begun = begin_moves(settings, planned, leave_writes, say)
+        prove_moves(settings, planned, begun, wait, say)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Moves that were checked, with what was read for it."""
+
+    moves: tuple[Move, ...]
+    register: Register
+    seen: Inspection | None
+
+
+#: A move that was begun: its restore point, and its number in the ledger.
+Begun = tuple[Move, Mapping[str, Any], int]
+
+
+def check_moves(settings: Settings, names: Sequence[str], to: str, despite: Collection[str]) -> Planned:
+    """Check all moves; nothing is written. Raises Refused where one is not ready, UsageError for what does not exist."""
     register = registered(settings)
     if unknown := next((word for word in despite if word not in CHECKS), None):
         raise UsageError(
@@ -93,13 +116,12 @@ def move(
             "Nothing was moved.",
             f"The checks are: {', '.join(CHECKS)}.",
         )
-    with only_one(reports_folder(), settings.environment):
-        ledger = Ledger(settings.environment)
-        standings = ledger.pipelines()
-        moves = moving.plan_moves(names, to, register, standings)
-        source, target = connect_source(settings), connect_target(settings)
-        seen = _checked(settings, moves, register, standings, source, target, despite, ledger)
-        _carry_out(settings, moves, register, ledger, standings, (source, target), seen, wait, leave_writes, say)
+    ledger = Ledger(settings.environment)
+    standings = ledger.pipelines()
+    moves = moving.plan_moves(names, to, register, standings)
+    source, target = connect_source(settings), connect_target(settings)
+    seen = _checked(settings, moves, register, standings, source, target, despite, ledger)
+    return Planned(moves, register, seen)
 
 
 def registered(settings: Settings) -> Register:
@@ -149,22 +171,16 @@ def _inspect(settings: Settings, register: Register, source: Server, target: Ser
     return inspect(source, target, catalog, mapping, register)
 
 
-def _carry_out(
-    settings: Settings,
-    moves: Sequence[Move],
-    register: Register,
-    ledger: Ledger,
-    standings: Mapping[str, Standing],
-    servers: tuple[Server, Server],
-    seen: Inspection | None,
-    wait: float,
-    leave_writes: bool,
-    say: Callable[[str], None],
-) -> None:
-    source, target = servers
+def begin_moves(
+    settings: Settings, planned: Planned, leave_writes: bool, say: Callable[[str], None]
+) -> tuple[Begun, ...]:
+    """Note the moves and write their settings. Raises Refused, before anything is written, where one must not."""
+    ledger, register = Ledger(settings.environment), planned.register
+    standings = ledger.pipelines()
+    source, target = connect_source(settings), connect_target(settings)
     traffic = read_traffic(source), read_traffic(target)
     prepared: list[tuple[Move, Rendered | None, Path]] = []
-    for move in moves:
+    for move in planned.moves:
         written = moving.refuse_left_behind(
             move, standings.get(move.pipeline.name, Standing()), traffic[1], leave_writes
         )
@@ -183,21 +199,31 @@ def _carry_out(
         if rendered is not None:
             moving.write_settings(rendered, path)
             say(f"{move.pipeline.name}: settings towards the {move.to} are in {path}")
+    return tuple(begun)
+
+
+def prove_moves(
+    settings: Settings, planned: Planned, begun: Sequence[Begun], wait: float, say: Callable[[str], None]
+) -> tuple[Proof, ...]:
+    """Look until the moves are proven, for `wait` seconds at most. Raises VerdictFailed where one is not."""
+    ledger = Ledger(settings.environment)
+    source, target = connect_source(settings), connect_target(settings)
     proofs = []
     deadline = time.monotonic() + wait
     for move, before, number in begun:
         say(f"{move.pipeline.name}: {move.origin} → {move.to}, proving")
         if move.to == "shadow":
-            assert seen is not None
-            proof = moving.shadow(move, seen, say)
+            assert planned.seen is not None
+            proof = moving.shadow(move, planned.seen, say)
         else:
             proof = moving.prove(move, before, source, target, max(0.0, deadline - time.monotonic()), say)
         ledger.end_move(number, proof.good, proof.lines)
         proofs.append(proof)
-    _judge(moves, proofs, settings)
+    _judge(planned.moves, proofs)
+    return tuple(proofs)
 
 
-def _judge(moves: Sequence[Move], proofs: Sequence[Proof], settings: Settings) -> None:
+def _judge(moves: Sequence[Move], proofs: Sequence[Proof]) -> None:
     bad = [(move, proof) for move, proof in zip(moves, proofs, strict=True) if not proof.good]
     if not bad:
         return

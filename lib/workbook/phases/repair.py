@@ -16,6 +16,7 @@ from workbook.bulk.ledger import SCHEMA
 from workbook.bulk.pump import move
 from workbook.bulk.wire import Loader, Wire, WireError, drivers, reader, writer
 from workbook.catalog import Catalog, read_catalog
+from workbook.cutover import refuse_after_cutover
 from workbook.errors import Refused, TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
 from workbook.names import mysql_path, mysql_string
@@ -96,6 +97,7 @@ def repair(settings: Settings, wanted: Sequence[str], say: Callable[[str], None]
     with only_one(reports_folder(), settings.environment):
         chosen = proposed(settings, wanted)
         ledger = Ledger(settings.environment)
+        refuse_after_cutover(ledger, "A repair puts the source's rows in the place of the target's")
         refuse_under_pipelines(ledger.pipelines(), "A repair puts the source's rows in the place of the target's")
         source, target = connect_source(settings), connect_target(settings)
         catalog = read_catalog(source, settings.source.databases)

@@ -10,6 +10,7 @@ from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.ledger import APPLIED
 from workbook.cdc.ledger import Ledger as ChangeLedger
 from workbook.cdc.pubsub import take_away
+from workbook.cutover import refuse_after_cutover
 from workbook.errors import Refused, UsageError, VerdictFailed
 from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import load_mapping
@@ -70,6 +71,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
     kept = 0 if to == START else IN_ORDER.index(phase_named(to)) + 1
     undoing = [phase for phase in reversed(IN_ORDER[kept:]) if phase.name in done]
     if any(phase.writes_target for phase in undoing):
+        refuse_after_cutover(ledger, "The rollback takes tables and accounts away that applications work with")
         refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
     if "cdc" in [phase.name for phase in undoing]:
         refuse_while_following(settings, "the rollback takes its ledger away")

@@ -23,6 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from workbook import site
+from workbook.cutover import refuse_after_cutover
 from workbook.errors import Refused, UsageError, WorkbookError
 from workbook.params import Settings
 from workbook.phases.cdc import refuse_while_following
@@ -236,6 +237,8 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
             "Run the phase map first, or mend the path in the params (it is relative to the params file).",
         )
     ledger = Ledger(settings.environment)
+    if any(kind.writes_target for kind in kinds):
+        refuse_after_cutover(ledger, "The phases put the source's objects and rows in the place of the target's")
     if any(kind.name == "bulk_load" for kind in kinds):
         refuse_while_following(settings, "the bulk load puts other rows in the place of the target's")
         refuse_under_pipelines(ledger.pipelines(), "The bulk load puts the source's rows in the place of the target's")

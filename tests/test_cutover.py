@@ -1,0 +1,209 @@
+"""The cutover and the way back on real servers, under a writer that never stops: how long it waits, and that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import Scratch
+from stream import Stream
+from workbook.cutover import CutoverResult, State
+from workbook.names import mysql_path
+from workbook.phases import open_phase
+from workbook.phases.cutover import cut_over
+from workbook.phases.ledger import Ledger
+from workbook.phases.pipelines import settings_of
+
+WRITER = Path(__file__).with_name("cutover_writer.py")
+PASSWORD = "never-to-be-shown-2"
+TABLES = """
+CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, number INT NOT NULL, at DATETIME(6), KEY (number));
+CREATE TABLE totals (id INT PRIMARY KEY, highest INT NOT NULL, written INT NOT NULL);
+CREATE TABLE audit (id BIGINT AUTO_INCREMENT PRIMARY KEY, number INT NOT NULL, KEY (number));
+CREATE TABLE keyless (a INT, b VARCHAR(20));
+CREATE TABLE `ä %s "x" ``尺` (`select` INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20) UNIQUE);
+INSERT INTO totals VALUES (1, 0, 0);
+INSERT INTO keyless VALUES (1, 'x'), (1, 'x');
+INSERT INTO `ä %s "x" ``尺` (v) VALUES ('a'), ('b')
+"""
+
+
+@dataclass
+class Site:
+    """A migrated scratch database with its stream, a pipeline that writes without a pause, and its log."""
+
+    stream: Stream
+    database: str
+    writer: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.stream.file.parent
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "acknowledged"
+
+    def start(self) -> None:
+        """Put the writer to work on the source."""
+        settings = self.folder / "numbers.env"
+        settings.write_text(settings_of(self.stream.settings, "numbers", "source").text)
+        words = [sys.executable, str(WRITER), str(settings), str(self.log), str(self.folder / "ended")]
+        with (self.folder / "writer.log").open("ab") as log:
+            self.writer = subprocess.Popen(words, stdout=log, stderr=log)
+        self.wait_for_more(20)
+
+    def end(self) -> None:
+        """Have the writer stop after the write that it is at."""
+        (self.folder / "ended").touch()
+        assert self.writer is not None
+        assert self.writer.wait(30) == 0, (self.folder / "writer.log").read_text()
+
+    def acknowledged(self) -> list[tuple[float, int, int]]:
+        """When (monotonic), which number, on which port."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [(float(at), int(number), int(port)) for at, number, port in (line.split() for line in lines)]
+
+    def wait_for_more(self, count: int, seconds: float = 30) -> None:
+        wanted, deadline = len(self.acknowledged()) + count, time.monotonic() + seconds
+        while len(self.acknowledged()) < wanted:
+            assert self.writer is None or self.writer.poll() is None, (self.folder / "writer.log").read_text()
+            assert time.monotonic() < deadline, "the writer does not get on"
+            time.sleep(0.05)
+
+    def outage(self, port: int) -> float:
+        """The longest wait of the writer between two acknowledged writes, of which the later is the first on `port`."""
+        known = self.acknowledged()
+        place = max(index for index in range(1, len(known)) if known[index][2] == port != known[index - 1][2])
+        longest = max(
+            later[0] - earlier[0] for earlier, later in zip(known[place - 2 :], known[place - 1 :], strict=False)
+        )
+        return max(longest, known[place][0] - known[place - 1][0])
+
+    def cut_over(self, to: str = "target", **overrides: Any) -> CutoverResult:
+        phase = open_phase(
+            "cutover", {"params_file": str(self.stream.file), "overrides": {"cutover.to": to, **overrides}}
+        )
+        result = cut_over(phase)
+        phase.finish(result)
+        return result
+
+    def rows(self, side: str, sql: str) -> list[tuple[Any, ...]]:
+        scratch = self.stream.migration.scratch
+        run = scratch.execute if side == "source" else scratch.execute_target_root
+        return list(run(sql, self.database))
+
+    @property
+    def state(self) -> State:
+        return State.read(Ledger(self.stream.settings.environment))
+
+    def written_once(self, side: str) -> None:
+        """Each acknowledged number is there exactly once, with the one row that the trigger wrote for it."""
+        wanted = {number for _, number, _ in self.acknowledged()}
+        for table in ("numbers", "audit"):
+            found = Counter(row[0] for row in self.rows(side, f"SELECT number FROM {table}"))
+            assert not wanted - found.keys(), f"{len(wanted - found.keys())} lost in {table} of the {side}"
+            assert not found.keys() - wanted, f"{len(found.keys() - wanted)} of nobody in {table} of the {side}"
+            assert max(found.values()) == 1, f"doubled in {table} of the {side}"
+        ((highest, written),) = self.rows(side, "SELECT highest, written FROM totals")
+        assert highest == written == len(wanted)
+
+
+@pytest.fixture(autouse=True)
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for runs, the ledger and the engine's files."""
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def site(scratch: Scratch) -> Iterator[Site]:
+    database = scratch.database()
+    scratch.script(TABLES.strip() + "\n", database)
+    scratch.execute(
+        "CREATE TRIGGER `no %s ``t` AFTER INSERT ON numbers FOR EACH ROW INSERT INTO audit (number) VALUES (NEW.number)",
+        database,
+    )
+    account = scratch.account("'numbers ü'@'%'")
+    scratch.execute(f"CREATE USER {account} IDENTIFIED BY '{PASSWORD}'")
+    scratch.execute(f"GRANT SELECT, INSERT, UPDATE ON {mysql_path(database)}.* TO {account}")
+    (scratch.folder / "numbers.password").write_text(PASSWORD)
+    stream = Stream.of(scratch, [database], pipelines="pipelines.yaml")
+    stream.migration.accounts()
+    # An account moves with its password or waits locked; which one is for the accounts phase to say.
+    scratch.execute_target_root(f"ALTER USER {account} IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK")
+    register = {
+        "pipelines": [
+            {
+                "name": "numbers",
+                "owner": "the team",
+                "account": "numbers ü",
+                "kind": "application",
+                "direction": "both",
+                "segments": [segment.name for segment in stream.migration.mapping.segments if segment.scope == "in"],
+                "connection": {
+                    "form": "env",
+                    "file": "numbers.env",
+                    "database": database,
+                    "password": f"file:{scratch.folder / 'numbers.password'}",
+                },
+                "smoke": "SELECT number FROM audit ORDER BY number",
+            }
+        ]
+    }
+    (scratch.folder / "pipelines.yaml").write_text(yaml.safe_dump(register, allow_unicode=True))
+    made = Site(stream, database)
+    open_phase("cdc", {"params_file": str(stream.file)})
+    stream.set_up()
+    try:
+        yield made
+    finally:
+        if made.writer is not None:
+            made.writer.kill()
+            made.writer.wait()
+        scratch.execute("SET GLOBAL read_only = OFF")
+        scratch.execute("RESET PERSIST")
+        for run in (scratch.execute, scratch.execute_target_root):
+            run("DROP DATABASE IF EXISTS _workbook")
+
+
+def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or_doubled(site: Site) -> None:
+    process = site.stream.command("cdc", "run")
+    try:
+        site.stream.wait_for(lambda: site.stream.told().get("state") == "running")
+        site.start()
+        result = site.cut_over()
+        site.wait_for_more(50)
+        target, source = (site.stream.migration.scratch.state["servers"][role]["port"] for role in ("target", "source"))
+        there = site.outage(target)
+        assert result.window is not None
+        print(f"over: {there:.2f} s without a write, by its writer; {result.window:.2f} s by our clock")
+        for name, noted in result.steps.items():
+            print(f"  {name}: {noted['seconds']:.2f} s, {noted['said']}")
+        assert site.state.master == "target"
+        result = site.cut_over("source")
+        site.wait_for_more(50)
+        back = site.outage(source)
+        print(f"back: {back:.2f} s without a write, by its writer; {result.window:.2f} s by our clock")
+        for name, noted in result.steps.items():
+            print(f"  {name}: {noted['seconds']:.2f} s, {noted['said']}")
+        assert site.state.master == "source"
+        site.end()
+        site.stream.caught_up()
+        site.written_once("source")
+        site.written_once("target")
+        assert not site.stream.differences()
+    finally:
+        process.terminate()
+        print(process.communicate()[0][-3000:])
+    assert json.loads(json.dumps(result.asdict()))["outcome"] == "done"
