@@ -17,11 +17,13 @@ from workbook import params
 from workbook.catalog import read_catalog
 from workbook.mapping import merge
 from workbook.phases.fingerprint import differences, target_fingerprint
+from workbook.phases.ledger import Ledger
 from workbook.phases.rollback import rollback
 
 CASES = Path(__file__).parent / "cases"
 SCHEMAS = ("migration/films", "migration/staff", "schema/code", "schema/keys", "schema/wider")
 SCRIPT = Path(__file__).with_name("apply_phase.py")
+ROLLBACK = Path(__file__).with_name("rollback_process.py")
 
 
 class Killable:
@@ -47,6 +49,17 @@ class Killable:
         """Back to before the phase, which the rollback proves by itself; proven here against what was noted at first."""
         rollback(self.settings, self.back, say=lambda line: None)
         assert differences(self.before, self.state()) == []
+
+    def steps_back(self) -> int:
+        """How many undo statements a rollback would run on the target now."""
+        return len(Ledger(self.settings.environment).to_undo(self.phase, "target"))
+
+    def take_back_killed(self, where: str) -> None:
+        """Back to before the phase by a process that is killed there, and once more after it."""
+        command = [sys.executable, str(ROLLBACK), str(self.params), self.back, where]
+        answer = subprocess.run(command, capture_output=True, text=True)
+        assert answer.returncode == -9, answer.stderr[-3000:]
+        self.take_back()
 
     def whole(self, least: int) -> dict[str, str]:
         """The state that an apply leaves which nobody disturbs; at least so many objects are not as before."""
@@ -153,6 +166,26 @@ def test_an_apply_that_was_killed_is_taken_back_whole(schemas: Killable, whole: 
     assert schemas.run("0.7", "before") == -9
     assert differences(schemas.before, schemas.state()) != []
     schemas.take_back()
+
+
+@pytest.mark.parametrize("where", ["half", "proving"])
+def test_a_rollback_that_was_killed_is_ended_and_proven_by_running_it_again(
+    schemas: Killable, whole: dict[str, str], where: str
+) -> None:
+    assert schemas.run() == 0
+    schemas.take_back_killed(str(schemas.steps_back() // 2) if where == "half" else where)
+
+
+@pytest.mark.soak
+def test_rollbacks_killed_twenty_times_are_ended_each_time(
+    schemas: Killable, whole: dict[str, str], accounts: Killable, whole_accounts: dict[str, str]
+) -> None:
+    chooser = random.Random(31)
+    for phase, state in ((schemas, whole), (accounts, whole_accounts)):
+        for _ in range(10):
+            assert phase.run() == 0
+            assert differences(state, phase.state()) == []
+            phase.take_back_killed(str(chooser.randrange(phase.steps_back())))
 
 
 @pytest.mark.soak

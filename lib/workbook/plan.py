@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -187,12 +187,13 @@ def apply(plan: Plan, server: Server, journal: Journal, consent: Collection[str]
     return Applied(plan.phase, plan.steps, tuple(seconds))
 
 
-def undo(statements: Sequence[str], server: Server) -> int:
-    """Run undo statements in the given order, foreign keys unchecked; how many there were."""
+def undo(statements: Sequence[str], server: Server, before: Callable[[str], None] = lambda statement: None) -> int:
+    """Run undo statements in the given order, foreign keys unchecked; how many there were. `before` hears of each."""
     with server.session() as session:
         _wait_for_others(session)
         session.execute("SET SESSION foreign_key_checks = 0")
         for statement in statements:
+            before(statement)
             # With values, even none, every % is doubled: names and literals hold it.
             session.execute(statement.replace("%", "%%"), ())
     return len(statements)

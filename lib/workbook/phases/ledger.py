@@ -209,6 +209,20 @@ class Ledger:
                     .values(**column)
                 )
 
+    def mark_taken_back(self, phase: str, server: str, statements: Sequence[str]) -> None:
+        """Note that the steps with these undo statements were taken back, while others of the phase are still to come."""
+        with self._connection() as connection:
+            connection.execute(
+                _steps.update()
+                .where(
+                    _steps.c.environment == self.environment,
+                    _steps.c.phase == phase,
+                    _steps.c.server == server,
+                    _steps.c.undo.in_(statements),
+                )
+                .values(undone=True)
+            )
+
     def journal(self, phase: str) -> "LedgerJournal":
         """A journal for the steps of `phase`."""
         return LedgerJournal(self, phase)

@@ -1,7 +1,9 @@
 """The way back: undoing phases in reverse, and proving that the state asked for is met again."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from workbook import plan
 from workbook.bulk.defer import restore_hindrances
@@ -19,13 +21,16 @@ from workbook.params import Settings
 from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
-from workbook.phases.ledger import Done, Ledger, reports_folder
+from workbook.phases.ledger import Done, Ledger, now, reports_folder
 from workbook.phases.order import IN_ORDER, PHASES, REPAIR, START, phase_named
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
 from workbook.refresh.swap import restore_triggers
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 from workbook.validate.replay_scratch import sweep_leftovers
+
+# Under these names the ledger keeps a rollback that has not ended, and how long the last proof of a state took.
+_UNDER_WAY, PROVING = "rollback under way", "proving a state"
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,13 @@ def rollback(settings: Settings, to: str, say: Callable[[str], None] = print) ->
 def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> RolledBack:
     ledger = Ledger(settings.environment)
     done = ledger.phases()
+    cut_off = _cut_off(ledger, to, done)
     # A validation with a bad verdict has ended all the same, and it is what a repair is taken back to.
     ended = {"done"}, {"done", "failed"}
     finished = [
         phase.name for phase in PHASES if phase.name in done and done[phase.name].status in ended[not phase.writes]
     ]
-    if not done:
+    if not done and cut_off is None:
         raise UsageError(
             f"Nothing was done yet in the environment {settings.environment!r}.",
             "There is nothing to take back.",
@@ -76,7 +82,9 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
     if "cdc" in [phase.name for phase in undoing]:
         refuse_while_following(settings, "the rollback takes its ledger away")
         _refuse_applied(settings, to, [phase.name for phase in undoing])
-    states = {server: _expected(server, kept, done) for server in ("target", "warehouse")}
+    states = cut_off or {server: _expected(server, kept, done) for server in ("target", "warehouse")}
+    # What a rollback that is cut off has taken back already, the one that goes on no longer finds in the ledger.
+    ledger.note(_UNDER_WAY, {"to": to, "at": now(), "states": states})
     source, target, warehouse = connect_source(settings), connect_target(settings), connect_warehouse(settings)
     sweep_leftovers(target)
     restored: tuple[Catalog, MappingInForce] | None = None
@@ -89,6 +97,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
     undone, statements = [], 0
     for phase in undoing:
         say(f"Undoing {phase.name}")
+        began, before = time.monotonic(), statements
         for statement in ledger.to_undo(phase.name, "warehouse"):
             warehouse.query(statement).result()
             statements += 1
@@ -97,13 +106,15 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         if phase is REPAIR and "bulk_load" in done and done["bulk_load"].started > done[REPAIR.name].started:
             # All rows were loaded anew since: those kept from before are of no use any more.
             steps = [statement for statement in steps if statement.startswith("DROP TABLE")]
-        statements += plan.undo(steps, target)
+        statements += plan.undo(steps, target, _Past(ledger, phase.name))
         if phase.name in ("bulk_load", "cdc") and restored is not None:
             _restore(source, target, restored, ledger, say)
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
+        ledger.note(f"undoing {phase.name}", [statements - before, round(time.monotonic() - began, 3)])
     _drop_own_schema(target)
     say("Proving the state")
+    began = time.monotonic()
     wrong = []
     for server, (written, state) in states.items():
         if not written:
@@ -114,6 +125,8 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             wrong += differences(state, target_fingerprint(target))
         else:
             wrong += differences(state, warehouse_fingerprint(warehouse, settings))
+    ledger.note(PROVING, round(time.monotonic() - began, 3))
+    ledger.note(_UNDER_WAY, None)
     if wrong:
         raise VerdictFailed(
             f"After the rollback to {to}, the state is not proven to be as it was: {'; '.join(wrong[:5])}"
@@ -122,6 +135,33 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             "Look at the objects named; what the workbook had made is gone.",
         )
     return RolledBack(to, tuple(undone), statements)
+
+
+class _Past:
+    """Notes what is taken back on the way, so that a rollback that is cut off goes on behind it.
+
+    Rows come back from tables that are dropped afterwards: once a DROP begins, what came before must not be run again.
+    Until then it can be, for rows go before they come.
+    """
+
+    def __init__(self, ledger: Ledger, phase: str):
+        self._ledger = ledger
+        self._phase = phase
+        self._past: list[str] = []
+
+    def __call__(self, statement: str) -> None:
+        if statement.startswith("DROP") and self._past:
+            self._ledger.mark_taken_back(self._phase, "target", self._past)
+            self._past = []
+        self._past.append(statement)
+
+
+def _cut_off(ledger: Ledger, to: str, done: Mapping[str, Done]) -> dict[str, Any] | None:
+    """The states that a rollback to the same place, which was cut off, was to meet; None where nothing of it is left to do."""
+    noted = ledger.noted(_UNDER_WAY)
+    if noted is None or noted["to"] != to or any(entry.started > noted["at"] for entry in done.values()):
+        return None
+    return {server: tuple(state) for server, state in noted["states"].items()}
 
 
 def _restore(
