@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbook.catalog import Table
 from workbook.errors import Refused
@@ -19,7 +19,9 @@ from workbook.names import mysql_path, mysql_string
 from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.servers import Server, Session
-from workbook.warehouse.extract import Snapshot
+
+if TYPE_CHECKING:
+    from workbook.warehouse.extract import Snapshot
 
 # The schema of the workbook's own tables on the target (bulk/ledger.py, which stands on this room's level).
 SCHEMA = "_workbook"
@@ -228,7 +230,7 @@ class LoadMarks:
             session.rows(f"SELECT stream FROM {self._streamed._applied} FOR UPDATE")
         session.execute("COMMIT")
 
-    def seen(self, taken: Snapshot) -> None:
+    def seen(self, taken: "Snapshot") -> None:
         """Note how many changes of the outbox the picture shows."""
         if self._session is None:
             return
