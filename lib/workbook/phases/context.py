@@ -19,7 +19,7 @@ from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
-from workbook.phases.order import IN_ORDER, PhaseKind, phase_named
+from workbook.phases.order import IN_ORDER, PHASES, PhaseKind, phase_named
 from workbook.phases.record import RunRecord
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 from workbook.site.signatures import digest
@@ -212,7 +212,9 @@ class Phase:
                 f"Read the findings above; they are also in {path.name} of the run.",
             )
         return faces.stack(
-            faces.boxes(("Phase", self.kind.name), ("Verdict", faces.badge(verdict)), ("Result", path.name))
+            faces.boxes(("Phase", self.kind.name), ("Verdict", faces.badge(verdict)), ("Result", path.name)),
+            # Whoever works by hand goes on by clicking; a page of a run has links of its own.
+            _onwards(self.kind) if self._record is not None else None,
         )
 
     def _fingerprint(self) -> dict[str, Any]:
@@ -240,6 +242,18 @@ class Phase:
         )
 
 
+def _onwards(kind: PhaseKind) -> faces.Html:
+    """Links to the start and to the next phase's notebook."""
+    after = next((other for other in PHASES if other.number == kind.number + 1), None)
+    following = f"Next: {notebook_link(after)} · " if after is not None else ""
+    return faces.block(f'<p class="wb-lead">{following}<a href="00_start.ipynb">Where we are</a></p>')
+
+
+def notebook_link(kind: PhaseKind) -> str:
+    """A link to a phase's notebook, for what is shown in the folder of notebooks."""
+    return f'<a href="{kind.stem}.ipynb">{faces.escape(kind.name.replace("_", " "))}</a>'
+
+
 def result_note(phase: str, run_id: str) -> str:
     """The name under which the ledger keeps the hash of a result as it was written."""
     return f"result of {phase} in {run_id}"
@@ -252,18 +266,21 @@ def open_phase(name: str, values: Keys[str, Any]) -> Phase:
     means params/local.yaml. Raises UsageError for a parameter that no notebook knows, and as params.load does.
     """
     kind = phase_named(name)
+    settings = settings_from(values)
+    run_dir = values.get("run_dir")
+    faces.plot_theme()
+    return Phase(kind, settings, Path(run_dir) if run_dir else None)
+
+
+def settings_from(values: Keys[str, Any]) -> params.Settings:
+    """The settings that the parameters of a notebook give; as open_phase takes them."""
     known = {field.alias or key for key, field in params.Settings.model_fields.items() if key != "folder"}
     _refuse_unknown(values, known | set(_OWN_KEYS))
     given = {key: values[key] for key in known if values.get(key)}
     file = values.get("params_file") or ("" if given else str(params.CHECKOUT / "params" / "local.yaml"))
-    overrides = {**given, **values.get("overrides", {})}
     if file:
-        settings = params.load(file, overrides)
-    else:
-        settings = params.from_values(given, _params_folder(), "The notebook's parameters", values.get("overrides", {}))
-    run_dir = values.get("run_dir")
-    faces.plot_theme()
-    return Phase(kind, settings, Path(run_dir) if run_dir else None)
+        return params.load(file, {**given, **values.get("overrides", {})})
+    return params.from_values(given, _params_folder(), "The notebook's parameters", values.get("overrides", {}))
 
 
 def mapping_file(settings: params.Settings, ledger: Ledger) -> Path:

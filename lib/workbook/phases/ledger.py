@@ -17,6 +17,8 @@ from workbook.pipelines.standing import Standing
 
 # The file's name, in the folder of the reports.
 LEDGER = "ledger.sqlite"
+# Under these names it keeps how long the last proof of a state took, and the statements and seconds of a phase's last undoing.
+PROVING, UNDOING = "proving a state", "undoing {}"
 _metadata = sa.MetaData()
 _phases = sa.Table(
     "phases",
@@ -208,6 +210,17 @@ class Ledger:
                     .where(table.c.environment == self.environment, table.c.phase == phase)
                     .values(**column)
                 )
+
+    def weight(self, phase: str) -> int:
+        """The bytes that the restore points of a phase take: fingerprints before and after, and undo statements."""
+        sizes = [sa.func.length(sa.cast(column, sa.String)) for column in (_phases.c.before, _phases.c.after)]
+        with self._connection() as connection:
+            found = 0
+            for table, columns in ((_phases, sizes), (_steps, [sa.func.length(_steps.c.undo)])):
+                total = sa.select(sum((sa.func.coalesce(sa.func.sum(size), 0) for size in columns), sa.literal(0)))
+                where = table.c.environment == self.environment, table.c.phase == phase
+                found += int(connection.execute(total.where(*where)).scalar_one())
+        return found
 
     def mark_taken_back(self, phase: str, server: str, statements: Sequence[str]) -> None:
         """Note that the steps with these undo statements were taken back, while others of the phase are still to come."""

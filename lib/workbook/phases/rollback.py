@@ -21,7 +21,7 @@ from workbook.params import Settings
 from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import differences, target_fingerprint, warehouse_fingerprint
-from workbook.phases.ledger import Done, Ledger, now, reports_folder
+from workbook.phases.ledger import PROVING, UNDOING, Done, Ledger, now, reports_folder
 from workbook.phases.order import IN_ORDER, PHASES, REPAIR, START, phase_named
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
@@ -29,8 +29,8 @@ from workbook.refresh.swap import restore_triggers
 from workbook.servers import Server, connect_source, connect_target, connect_warehouse
 from workbook.validate.replay_scratch import sweep_leftovers
 
-# Under these names the ledger keeps a rollback that has not ended, and how long the last proof of a state took.
-_UNDER_WAY, PROVING = "rollback under way", "proving a state"
+# Under this name the ledger keeps a rollback that has not ended.
+_UNDER_WAY = "rollback under way"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             _restore(source, target, restored, ledger, say)
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
-        ledger.note(f"undoing {phase.name}", [statements - before, round(time.monotonic() - began, 3)])
+        ledger.note(UNDOING.format(phase.name), [statements - before, round(time.monotonic() - began, 3)])
     _drop_own_schema(target)
     say("Proving the state")
     began = time.monotonic()

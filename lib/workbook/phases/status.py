@@ -1,57 +1,36 @@
-"""Where a migration stands: phases done, restore points, what comes next."""
-
-from typing import Any
+"""Where a migration stands, for a terminal: the phases in a line, then each with its way back, and what comes next."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from workbook.faces import human_seconds
 from workbook.params import Settings
-from workbook.phases.ledger import Ledger
-from workbook.phases.order import PHASES
-
-
-def phase_states(settings: Settings) -> list[dict[str, Any]]:
-    """Each phase with its state in this environment: pending, started, done or failed; when, in which run, what it undoes."""
-    ledger = Ledger(settings.environment)
-    done = ledger.phases()
-    found = []
-    for kind in PHASES:
-        entry = done.get(kind.name)
-        steps = sum(len(ledger.to_undo(kind.name, server)) for server in ("target", "warehouse"))
-        found.append(
-            {
-                "phase": kind.name,
-                "title": kind.title,
-                "state": entry.status if entry else "pending",
-                "run": entry.run_id if entry else None,
-                "ended": entry.ended if entry else None,
-                "restore_point": entry is not None and entry.status == "done",
-                "undo_steps": steps,
-            }
-        )
-    return found
+from workbook.phases.standing import standing
 
 
 def print_status(settings: Settings) -> None:
-    """Print the states as a table, and the next step."""
-    states = phase_states(settings)
-    table = Table(title=f"Environment {settings.environment}", title_justify="left")
-    for heading in ("Phase", "State", "Ended (UTC)", "Run", "Rollback to here", "Steps to undo"):
-        table.add_column(heading)
-    for state in states:
-        table.add_row(
-            state["phase"],
-            state["state"],
-            state["ended"] or "",
-            state["run"] or "",
-            "possible" if state["restore_point"] else "",
-            str(state["undo_steps"] or ""),
-        )
+    """Print the states as a line and a table, the ways back, and the next step."""
+    found = standing(settings)
     console = Console()
+    console.print(escape(found.text()))
+    table = Table(title=f"Environment {settings.environment}", title_justify="left")
+    for heading in ("Phase", "State", "Ended (UTC)", "Took", "Run", "Back to its end undoes", "Takes about"):
+        table.add_column(heading)
+    back = {way.to: way for way in found.ways_back}
+    for stage in found.stages:
+        way = back.get(stage.kind.name)
+        took = human_seconds(stage.seconds) if stage.seconds is not None else ""
+        undoes = f"{', '.join(way.phases)} ({way.statements})" if way else ""
+        takes = "" if way is None else human_seconds(way.seconds) if way.seconds is not None else "not measured yet"
+        table.add_row(
+            *map(escape, (stage.kind.name, stage.state, stage.ended or "", took, stage.run or "", undoes, takes))
+        )
     console.print(table)
-    default = {kind.name for kind in PHASES if kind.by_default}
-    following = next((s["phase"] for s in states if s["state"] != "done" and s["phase"] in default), None)
-    if following is None:
+    if found.verdict:
+        signed = f"{found.signed} by {found.signed_by}" if found.signed_by else found.signed or "not signed"
+        console.print(escape(f"Last verdict: {found.verdict}, {signed}"))
+    if found.following is None:
         console.print("All phases are done. Run validate again before you rely on the copy.")
     else:
-        console.print(f"Next: {following}")
+        console.print(f"Next: {found.following.name}")
