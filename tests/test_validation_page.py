@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from workbook.validate.heatmap import MOST_LINES, TABLES
 from workbook.validate.hops import HOPS
 from workbook.validate.listing import files_of
 from workbook.validate.locate import MOST_ROWS
+from workbook.validate.replay_verdict import InteractionVerdict
 from workbook.validate.result import TableVerdict, Validation
 from workbook.validate.rows import RowDifference
 from workbook.validate.since import Since
@@ -122,6 +124,14 @@ def test_a_page_of_300_tables_is_bounded_and_cuts_nothing_in_silence() -> None:
     # A link to what did not fit would lead nowhere.
     for finding in found.findings[shown:]:
         assert f'id="finding-{finding.id}"' not in page
+
+
+def test_where_no_table_differs_the_front_says_what_does() -> None:
+    good = Validation((table(0, "source-target", "same"),), (), (), (), {})
+    act = InteractionVerdict("trigger", "`shop`.`a`", "different", "row 1")
+    bad = replace(good, interactions=(act,), findings=findings_of(good.tables, (), (), (act,)))
+    front = bad._repr_html_()
+    assert "No table of 1 table differs; 1 of the triggers, routines, events and views does something else." in front
 
 
 def test_the_result_holds_values_in_part_and_says_how_long_they_are() -> None:

@@ -75,6 +75,15 @@ def _sentence(found: "Validation", tables: Sequence[TableHops]) -> str:
             parts.append(
                 f"{objects[verdict]:,} {words if verdict == 'different' else f'objects or foreign keys {words}'}"
             )
+    behave = sum(item.verdict == "different" for item in found.interactions)
+    if behave:
+        parts.append(
+            f"{behave:,} of the triggers, routines, events and views {'does' if behave == 1 else 'do'} something else"
+        )
+    unmet = sum(verdict != "same" for verdict in found.criteria.verdicts)
+    if unmet:
+        many_unmet = "criterion of the mapping is" if unmet == 1 else "criteria of the mapping are"
+        parts.append(f"{unmet:,} {many_unmet} not met, or could not be judged")
     if not found.selftest.passed:
         parts.append("the self-test did not find all that was planted, so that nothing is proven")
     said = "; ".join(parts) or "something is not as it should be"
