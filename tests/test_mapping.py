@@ -23,6 +23,7 @@ from workbook.params import CHECKOUT, Settings
 from workbook.sandbox import shop
 from workbook.sandbox.shop.statements import split_statements
 from workbook.warehouse import statements
+from workbook.warehouse.trial import samples_select
 
 NBSP = "\u00a0"
 SHOP_YAML = CHECKOUT / "params" / "mapping" / "shop.yaml"
@@ -379,6 +380,8 @@ def every_statement_analyzed(catalog: Catalog, mapping: Mapping) -> int:
         made += [rejected, statements.count_rejected(place)] if rejected else []
         counts = cleaning.counts_select(mapped, place.quoted(place.raw))
         made += [counts[0]] if counts else []
+        samples = samples_select(mapped, place.quoted(place.raw))
+        made += [samples] if samples else []
         made.append(f"SELECT {', '.join(_canonical(mapped))} FROM {place.quoted(place.raw)}")
         if number == 0:
             made += [statements.drop_table(place, name) for name in place.wanted]

@@ -14,12 +14,12 @@ from google.cloud import bigquery
 
 from values import BOUNDARIES
 from workbook.catalog import Catalog, read_catalog
-from workbook.errors import Refused, TerminalError, TransientError
+from workbook.errors import Refused, TerminalError, TransientError, UsageError
 from workbook.mapping import Dedupe, Mapping, Reject, cleaning, generate
 from workbook.mapping.types import RULES
 from workbook.params import Settings
 from workbook.servers import connect_target, connect_warehouse
-from workbook.warehouse import WarehouseResult, extract, jobs, load_warehouse
+from workbook.warehouse import WarehouseResult, cleaning_samples, extract, jobs, load_warehouse, try_cleaning
 from workbook.warehouse.extract import snapshot
 
 SCRIPT = """
@@ -418,3 +418,30 @@ def test_the_result_counts_in_plain_values_and_shows_hostile_names_as_text(case:
     assert plain["snapshot"]["gtid_executed"]
     assert "<script>" not in str(result.plot_size().to_json())
     assert result.plot_cleaning() is not None
+
+
+def test_rules_are_tried_on_rows_without_writing_and_personal_values_show_their_shape(
+    case: Callable[[str], Case],
+) -> None:
+    made = case(READERS)
+    made.load()
+    there = made.tables()
+    mail: list[Any] = ["trim", "lower", {"email": {"else": "reject"}}]
+    args = made.scratch.warehouse, made.settings, made.catalog(), made.mapping(), f"{made.database}.readers"
+    trial = try_cleaning(*args, {"email": mail, "score": ["null_tokens"]}, dedupe=Dedupe(("email",)))
+    assert (trial.verdict, trial.rows, trial.rows_clean, dict(trial.rejected)) == (
+        "ok",
+        5,
+        3,
+        {"dedupe": 1, "email: email": 1},
+    )
+    samples = {(one.column, one.before, one.after) for one in trial.samples}
+    assert ("score", "N/A", None) in samples
+    assert ("email", " A@A.a+", "a@a.a+") in samples
+    assert "X.example" not in trial._repr_html_()
+    assert made.tables() == there
+    with pytest.raises(UsageError, match="no column 'mail'"):
+        try_cleaning(*args, {"mail": mail})
+    trials = cleaning_samples(*args[:3], cleaned(made.mapping()))
+    assert [trial.table for trial in trials.tables] == [f"{made.database}.readers"]
+    assert "personal ones as their shape" in trials._repr_html_()

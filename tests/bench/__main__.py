@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import bulk_load, content, defects, report, stream
+from bench import bulk_load, content, defects, report, stream, warehouse
 from bench.contest import Case, Options, hold
 from bench.matrix import Matrix
 
@@ -14,6 +14,7 @@ from bench.matrix import Matrix
 BENCHES: dict[str, Callable[[Options, Callable[[str], None]], Iterator[Case]]] = {
     "bulk": bulk_load.cases,
     "content": content.cases,
+    "warehouse": warehouse.cases,
     "stream": stream.cases,
 }
 # What has no seconds, but finds or misses.
