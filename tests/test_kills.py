@@ -176,16 +176,25 @@ def test_a_rollback_that_was_killed_is_ended_and_proven_by_running_it_again(
     schemas.take_back_killed(str(schemas.steps_back() // 2) if where == "half" else where)
 
 
+def rollbacks_killed(phase: Killable, whole: dict[str, str], kills: int, seed: int) -> None:
+    """Run, kill the rollback at a random statement, roll back again, as often."""
+    chooser = random.Random(seed)
+    for _ in range(kills):
+        assert phase.run() == 0
+        assert differences(whole, phase.state()) == []
+        phase.take_back_killed(str(chooser.randrange(phase.steps_back())))
+
+
 @pytest.mark.soak
-def test_rollbacks_killed_twenty_times_are_ended_each_time(
-    schemas: Killable, whole: dict[str, str], accounts: Killable, whole_accounts: dict[str, str]
+def test_rollbacks_of_a_schema_killed_ten_times_are_ended_each_time(schemas: Killable, whole: dict[str, str]) -> None:
+    rollbacks_killed(schemas, whole, kills=10, seed=31)
+
+
+@pytest.mark.soak
+def test_rollbacks_of_accounts_killed_ten_times_are_ended_each_time(
+    accounts: Killable, whole_accounts: dict[str, str]
 ) -> None:
-    chooser = random.Random(31)
-    for phase, state in ((schemas, whole), (accounts, whole_accounts)):
-        for _ in range(10):
-            assert phase.run() == 0
-            assert differences(state, phase.state()) == []
-            phase.take_back_killed(str(chooser.randrange(phase.steps_back())))
+    rollbacks_killed(accounts, whole_accounts, kills=10, seed=32)
 
 
 @pytest.mark.soak

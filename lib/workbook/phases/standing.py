@@ -101,7 +101,7 @@ class Standing:
                 "undoes": ", ".join(back.phases),
                 "statements": back.statements,
                 "takes": human_seconds(back.seconds) if back.seconds is not None else "not measured yet",
-                "command": faces.code(f"workbook rollback {back.to} -p FILE"),
+                "command": Html(f"<code>workbook rollback {back.to} -p FILE</code>"),
             }
             for back in self.ways_back
         ]
@@ -174,11 +174,12 @@ class Standing:
         for stage in self.stages:
             tone = {"done": "good", "failed": "bad", "started": "warn"}.get(stage.state, "plain")
             here = ";outline:2px solid var(--wb-accent);outline-offset:2px" if stage.kind is following else ""
+            ground = f"border:1px solid var(--wb-line);background:var(--wb-{'surface' if tone == 'plain' else f'{tone}-ground'})"
             took = human_seconds(stage.seconds) if stage.seconds is not None else ""
             under = " · ".join(part for part in (stage.state, took) if part)
             name = stage.kind.name.replace("_", " ") if stage.kind is REPAIR else notebook_link(stage.kind)
             parts.append(
-                f'<li class="wb-{tone}" style="border-radius:10px;padding:.5rem .8rem;min-width:6.2rem{here}">'
+                f'<li class="wb-{tone}" style="{ground};border-radius:10px;padding:.5rem .8rem;min-width:6.2rem{here}">'
                 f"<strong>{name}</strong><br><small>{faces.escape(under)}{', next' if stage.kind is following else ''}</small></li>"
             )
         row = '<li aria-hidden="true" style="align-self:center" class="wb-muted">→</li>'.join(parts)
