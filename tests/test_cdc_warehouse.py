@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +16,21 @@ from googlesql import analyzer
 from migration import Migration
 from stream import Stream
 from test_cdc import CHANGES, DEFINITIONS, MOST, run
+from test_cdc_apply import TABLES, Source
 from workbook.catalog import read_catalog
-from workbook.cdc import Merged, merge
+from workbook.cdc import Merged, follow, merge
 from workbook.cdc import merge_statements as statements
+from workbook.cdc.change import Change
 from workbook.errors import Refused
 from workbook.mapping import Dedupe, Reject, cleaning, generate
+from workbook.phases import open_phase
+from workbook.phases.cdc import start_merging
+from workbook.phases.rollback import rollback
+from workbook.validate.delta import Earlier
 from workbook.warehouse import load_warehouse
 from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.statements import place_of
-from workbook.warehouse.streamed import Leg
+from workbook.warehouse.streamed import Leg, Streamed
 
 MORE = """
 CREATE TABLE days (id INT PRIMARY KEY, day DATE, v VARCHAR(20));
@@ -130,7 +138,7 @@ def test_what_is_merged_is_what_a_load_would_bring(scratch: Scratch, monkeypatch
     run(scratch, database, CHANGES + MORE_CHANGES)
     stream.start()
     try:
-        stream.caught_up()
+        stream.caught_up(300)
         # Cut off when the changes are in the log, and before that is noted: nothing is there twice afterwards.
         append = Jobs.append
 
@@ -161,17 +169,17 @@ def test_what_is_merged_is_what_a_load_would_bring(scratch: Scratch, monkeypatch
         assert not apart(stream, but=keyless)
         # TRUNCATE, and rows after it; then a definition changes, and the table waits for the next load of the warehouse.
         run(scratch, database, "TRUNCATE TABLE emptied;\nINSERT INTO emptied VALUES (9, 9);\nTRUNCATE TABLE days;")
-        stream.caught_up()
+        stream.caught_up(300)
         found = merged(stream)
         assert {table.how for table in found.tables if table.table in ("emptied", "days")} == {"emptied, merged"}
         assert not apart(stream, but=keyless)
         assert held(scratch, datasets[1], "days") == []
         run(scratch, database, DEFINITIONS)
-        stream.caught_up()
+        stream.caught_up(300)
         assert "emptied" in {table.table for table in merged(stream).left}
         stream.migration.warehouse()
         run(scratch, database, "INSERT INTO emptied VALUES (77, 77);\nDELETE FROM parent WHERE id = 4;")
-        stream.caught_up()
+        stream.caught_up(300)
         assert {table.table for table in merged(stream).left} == {"keyless"}
         assert not apart(stream)
     finally:
@@ -216,3 +224,136 @@ def test_every_statement_of_a_merge_is_valid_googlesql(scratch: Scratch) -> None
         judge.analyze_statement(statements.loaded_since(place, 1, 9, (0.0, 1.0)))
         assert statements.mergeable(mapped, table)
         assert not {statements.marks(mapped).op, statements.marks(mapped).seq} & set(mapped.column)
+
+
+def test_the_command_merges_and_the_rollback_takes_the_log_back(scratch: Scratch) -> None:
+    database = scratch.database()
+    run(scratch, database, "CREATE TABLE t (id INT PRIMARY KEY, v INT);\nINSERT INTO t VALUES (1, 1)")
+    stream = Stream.of(scratch, [database], cdc={"warehouse": True})
+    made = stream.migration
+    open_phase("bulk_load", {"params_file": str(stream.file)})
+    phase = open_phase("cdc", {"params_file": str(stream.file)})
+    made.warehouse()
+    notes, made.notes = made.notes, phase.journal  # type: ignore[assignment]
+    stream.start()
+    made.notes = notes
+    try:
+        run(scratch, database, "INSERT INTO t VALUES (2, 2);\nUPDATE t SET v = 3 WHERE id = 1;")
+        stream.caught_up(300)
+        command = stream.command("cdc", "merge", "--set", "cdc.merge_gb=0.000000001")
+        said = command.communicate()[0]
+        assert command.returncode == 3, said
+        assert "cdc.merge_gb" in said
+        command = stream.command("cdc", "merge")
+        said = command.communicate()[0]
+        assert command.returncode == 0, said
+        assert "2 rows changed" in said
+        # The validation takes what was merged for what the warehouse must hold: what differs in it is no row that is only late.
+        states = Streamed(scratch.target, stream.settings.environment).states()
+        changed = f"UPDATE {scratch.table_path(stream.settings.warehouse.dataset, 't')} SET v = 4 WHERE id = 1"
+        for verdict, statement in (
+            ("same", "SELECT 1"),
+            ("different", changed),
+            ("same", changed.replace("= 4", "= 3")),
+        ):
+            scratch.google(statement)
+            found = made.validate(Earlier(merged=states))
+            assert {item.verdict for item in found.tables} == {"same", verdict}
+        run(scratch, database, "DELETE FROM t WHERE id = 2;\nUPDATE t SET v = 1 WHERE id = 1;")
+        stream.caught_up(300)
+        told = json.loads(stream.command("cdc", "status", "--json").communicate()[0])["warehouse"]
+        assert (told["waiting"], told["failure"], told["left"]) == (2, "", [])
+        assert told["lag_seconds"] > 0
+        # On a schedule, beside the stream.
+        often = stream.settings.cdc.model_copy(update={"merge_seconds": 0.1})
+        ended = threading.Event()
+        start_merging(stream.settings.model_copy(update={"cdc": often}), ended, stream.said.append)
+        stream.wait_for(
+            lambda: [row[1] for row in log_of(stream, "t")] == ["upsert", "upsert", "delete", "upsert"], 120
+        )
+        ended.set()
+    finally:
+        stream.stop()
+    rollback(stream.settings, "start", lambda text: None)
+    names = {item.table_id for item in scratch.warehouse.list_tables(stream.settings.warehouse.raw_dataset)}
+    assert names == {"t"}
+
+
+def test_changes_that_come_late_and_again_leave_the_warehouse_as_cloud_sql_is(scratch: Scratch) -> None:
+    """Delivered in any order and twice, merged at random moments; keys that the target takes for one are several there."""
+    database = scratch.database()
+    run(scratch, database, TABLES)
+    stream = Stream.of(scratch, [database], cdc={"warehouse": True})
+    stream.migration.warehouse()
+    source = Source(scratch, database, 2)
+    for _ in range(150):
+        source.step()
+    delivered = source.events + source.dice.sample(source.events, len(source.events) // 2)
+    source.dice.shuffle(delivered)
+    follower = stream.make()
+    applier = follower.applier()
+    while delivered:
+        size = source.dice.randrange(1, 60)
+        applier.apply(delivered[:size])
+        delivered = delivered[size:]
+        if source.dice.random() < 0.2:
+            assert not merged(stream).left
+    assert not merged(stream).left
+    source.connection.close()
+    for table in ("seats", "words"):
+        there = sorted(repr(row) for row in stream.target.rows(f"SELECT * FROM {database}.{table}"))
+        for dataset in (stream.settings.warehouse.raw_dataset, stream.settings.warehouse.dataset):
+            assert held(scratch, dataset, table) == there
+    follower.disconnect()
+
+
+ODD = """
+CREATE TABLE parent (id INT PRIMARY KEY);
+CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);
+CREATE TABLE measured (at DOUBLE PRIMARY KEY, v INT);
+CREATE TABLE flags (id INT PRIMARY KEY, flag TINYINT(1));
+CREATE TABLE plain (id INT PRIMARY KEY, v INT);
+"""
+
+
+def test_a_table_that_cannot_be_followed_is_left_to_the_load_by_name_and_the_others_go_on(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "silent_cascades", lambda version, variables: True)
+    database = scratch.database()
+    run(scratch, database, ODD)
+    stream = Stream.of(scratch, [database], cdc={"warehouse": True, "outbox_rows": 1000})
+    tables = dict(stream.migration.mapping.tables)
+    flags = tables[database, "flags"]
+    bools = tuple(replace(column, rule="bool") if column.name == "flag" else column for column in flags.columns)
+    tables[database, "flags"] = replace(flags, columns=bools)
+    stream.migration.mapping = replace(stream.migration.mapping, tables=tables)
+    stream.migration.warehouse()
+    follower = stream.make()
+    applier = follower.applier()
+
+    def change(table: str, place: int, **row: Any) -> Change:
+        return Change("c", (database, table), (1, place, 1), None, row, f"x:{place}", 1.7e9)
+
+    applier.apply([change("plain", 10, id=1, v=1), change("flags", 11, id=1, flag=1), change("child", 12, id=1, p=1)])
+    found = merged(stream)
+    assert {table.table: table.why.split(" of ")[0] for table in found.left} == {
+        "child": "its rows follow the foreign keys",
+        "measured": "the column 'at'",
+    }
+    # A value that the mapping's rule cannot hold becomes no other value in silence.
+    applier.apply([change("plain", 20, id=2, v=2), change("flags", 21, id=2, flag=2)])
+    found = merged(stream)
+    assert "does not fit the rule bool" in next(table.why for table in found.left if table.table == "flags")
+    assert sum(found.skipped.values()) == 1
+    assert len(held(scratch, stream.settings.warehouse.dataset, "plain")) == 2
+    # More than may wait: all wait for a load, and the stream goes on.
+    applier.apply([change("plain", 100 + number, id=number, v=number) for number in range(10, 1100)])
+    found = merged(stream)
+    assert "cdc.outbox_rows" in next(table.why for table in found.left if table.table == "plain")
+    wrong = Change("d", (database, "flags"), (1, 5001, 1), {"id": 2, "flag": 2})
+    applier.apply([change("plain", 5000, id=5000, v=1), wrong])
+    follower.disconnect()
+    stream.migration.warehouse()
+    assert {table.table for table in merged(stream).left} == {"measured"}
+    assert not apart(stream)

@@ -55,6 +55,10 @@ class _Final:
         return self.change.op == "d"
 
 
+def _spelled(item: _Final) -> set[tuple[str, ...]]:
+    return {item.names, *item.spelled}
+
+
 Barrier = Callable[["Applier", Change], str | None]
 
 
@@ -204,11 +208,9 @@ class Applier:
                 self._writer.keyless(plan, [change])
                 return Outcome(applied=1)
             finals, dropped = self._fresh([change], highest)
-            if dropped:
-                return Outcome(stale=1)
             key = next(iter(finals)).key if finals else None
             self._write(finals)
-            return Outcome(applied=1)
+            return Outcome(applied=1 - dropped, stale=dropped)
         except Refusal as refusal:
             wire.run("ROLLBACK TO SAVEPOINT one")
             kind = RETRYABLE if refusal.code in _MAY_PASS and plan.key else PERMANENT
@@ -280,6 +282,12 @@ class Applier:
         if doubtful:
             shadows = self.ledger.shadows(self.target, finals)
             old = [place for place, item in finals.items() if item.change.order <= shadows.get(place, (0, 0, 0))]
+            if self._outbox is not None:
+                self._outbox.overtaken(
+                    (finals[place].plan, name, finals[place].change)
+                    for place in old
+                    for name in _spelled(finals[place])
+                )
             for place in old:
                 del finals[place]
             dropped += sum(1 for item in self._named(changes) if (item.plan.number, item.key) in set(old))
@@ -354,9 +362,7 @@ class Applier:
             going.append((plan, gone))
             coming.append((plan, rows))
         if self._outbox is not None:
-            self._outbox.before(
-                (item.plan, names, item.change) for item in finals for names in {item.names, *item.spelled}
-            )
+            self._outbox.before((item.plan, names, item.change) for item in finals for names in _spelled(item))
         for plan, gone in going:
             self._writer.delete(plan, gone)
         for plan, rows in coming:

@@ -50,7 +50,7 @@ class Merged:
         """The same in a line, and one for each table that is left."""
         logged, rows = (sum(getattr(table, name) for table in self.tables) for name in ("logged", "rows"))
         lines = [
-            f"Warehouse: {logged:,} changes into the log, {rows:,} rows changed in {sum(bool(table.bytes) for table in self.tables)}"
+            f"Warehouse: {logged:,} changes into the log, {rows:,} rows changed in {sum(bool(table.rows) for table in self.tables)}"
             f" tables, {self.bytes / 1e6:,.1f} MB read by BigQuery's estimate, {self.seconds:.1f} s"
         ]
         lines += [f"  {table.database}.{table.table} is left to the next load: {table.why}" for table in self.left]

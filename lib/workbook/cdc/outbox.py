@@ -73,6 +73,7 @@ class Outbox:
         self._standing: tuple[tuple[str | bytes | int | None, ...], ...] | None = None
         self._made: set[int] = set()
         self._taken: list[Route] = []
+        self._late: list[Named] = []
 
     def begin(self) -> None:
         """Look which legs are wanted now; at the beginning of each transaction, since a load begins them anew."""
@@ -109,10 +110,15 @@ class Outbox:
         """Definitions have changed: look again what that means for the legs."""
         self._standing = None
 
+    def overtaken(self, named: Iterable[Named]) -> None:
+        """Know of changes that came too late: the row may be there in another spelling of their key, so theirs is gone."""
+        self._late += [item for item in named if item[0].collated]
+
     def before(self, named: Iterable[Named]) -> None:
         """Take the keys of rows that are about to be written, and note the partitions that they are in."""
         by_route: dict[int, tuple[Route, list[Named]]] = {}
-        for item in named:
+        late, self._late = self._late, []
+        for item in (*named, *late):
             route = self._routes.get(item[0].target)
             if route is not None:
                 by_route.setdefault(route.leg, (route, []))[1].append(item)

@@ -92,6 +92,7 @@ class Status:
                 ("Came again (stale)", f"{self.stale:,}"),
                 ("Dead letters", f"{self.dead:,}"),
                 ("At", f"{self.position.get('file')}:{self.position.get('pos')}"),
+                *((("Warehouse behind", faces.human_seconds(self.warehouse.lag_seconds)),) if self.warehouse else ()),
             ),
             faces.text(self.reason) if self.reason else None,
             faces.table(
