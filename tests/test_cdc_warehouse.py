@@ -18,7 +18,7 @@ from stream import Stream
 from test_cdc import CHANGES, DEFINITIONS, MOST, run
 from test_cdc_apply import TABLES, Source
 from workbook.catalog import read_catalog
-from workbook.cdc import Merged, follow, merge
+from workbook.cdc import Merged, drain, follow, merge
 from workbook.cdc import merge_statements as statements
 from workbook.cdc.change import Change
 from workbook.errors import Refused
@@ -279,8 +279,12 @@ def test_the_command_merges_and_the_rollback_takes_the_log_back(scratch: Scratch
     assert names == {"t"}
 
 
-def test_changes_that_come_late_and_again_leave_the_warehouse_as_cloud_sql_is(scratch: Scratch) -> None:
+def test_changes_that_come_late_and_again_leave_the_warehouse_as_cloud_sql_is(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Delivered in any order and twice, merged at random moments; keys that the target takes for one are several there."""
+    monkeypatch.setattr(drain, "_PART_ROWS", 7)
+    monkeypatch.setattr(drain, "_CHUNK_ROWS", 60)
     database = scratch.database()
     run(scratch, database, TABLES)
     stream = Stream.of(scratch, [database], cdc={"warehouse": True})
@@ -299,11 +303,13 @@ def test_changes_that_come_late_and_again_leave_the_warehouse_as_cloud_sql_is(sc
         if source.dice.random() < 0.2:
             assert not merged(stream).left
     assert not merged(stream).left
-    source.connection.close()
     for table in ("seats", "words"):
-        there = sorted(repr(row) for row in stream.target.rows(f"SELECT * FROM {database}.{table}"))
+        rows = stream.target.rows(f"SELECT * FROM {database}.{table}")
+        assert sorted(tuple(row.values()) for row in rows) == sorted(source.rows(table))
+        there = sorted(map(repr, rows))
         for dataset in (stream.settings.warehouse.raw_dataset, stream.settings.warehouse.dataset):
             assert held(scratch, dataset, table) == there
+    source.connection.close()
     follower.disconnect()
 
 

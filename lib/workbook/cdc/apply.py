@@ -177,7 +177,7 @@ class Applier:
 
     def _together(self, changes: Sequence[Change], highest: Order) -> Outcome:
         """All changes by statements of many rows. Raises Refusal where the target refuses one."""
-        applied = stale = 0
+        applied, stale, seen = 0, 0, highest
         for stretch in self._stretches(changes):
             plan = self.plans[stretch[0].path]
             if not plan.key:
@@ -185,16 +185,19 @@ class Applier:
                 self._writer.keyless(plan, fresh)
                 applied, stale = applied + len(fresh), stale + len(stretch) - len(fresh)
                 continue
-            finals, dropped = self._fresh(stretch, highest)
+            finals, dropped = self._fresh(stretch, seen)
+            seen = max(seen, *(change.order for change in stretch))
             applied, stale = applied + len(stretch) - dropped, stale + dropped
             self._write(finals)
         return Outcome(applied, stale)
 
     def _one_by_one(self, changes: Sequence[Change], highest: Order) -> Outcome:
         """Each change by itself; those that are refused become dead letters."""
-        outcome = Outcome()
+        outcome, seen = Outcome(), highest
         for change in changes:
-            outcome += self._single(change, highest)
+            # What this transaction has applied already may be newer.
+            outcome += self._single(change, seen if self.plans[change.path].key else highest)
+            seen = max(seen, change.order)
         return outcome
 
     def _single(self, change: Change, highest: Order) -> Outcome:

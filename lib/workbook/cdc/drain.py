@@ -20,7 +20,9 @@ from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.statements import Place
 from workbook.warehouse.streamed import Leg, Streamed, layout
 
-_CHUNK_ROWS, _CHUNK_BYTES = 20_000, 64 << 20
+# BigQuery takes 1,500 load jobs a table and day, so one holds as much as can be; of which parts are in memory.
+_CHUNK_ROWS = 1_000_000
+_PART_ROWS, _PART_BYTES = 20_000, 64 << 20
 _MICROS = 1_000_000
 _KINDS = (pa.string(), pa.timestamp("us", tz="UTC"), pa.string(), *[pa.int64()] * 4)
 
@@ -69,59 +71,70 @@ class Drain:
         """Empty it up to the change that is the last one now."""
         last = int(self._session.scalar(f"SELECT COALESCE(MAX(seq), 0) FROM {self._streamed.outbox}"))
         (state,) = self._session.rows(f"SELECT epoch, intended FROM {self._streamed.drain}")
-        again = state["intended"] is not None
         with tempfile.TemporaryDirectory(prefix="changes-") as folder:
-            if again:
-                self._chunk(int(state["intended"]), state["epoch"], File(folder), again)
+            if state["intended"] is not None:
+                self._chunk(int(state["intended"]), state["epoch"], File(folder), again=True)
             while end := self._end(last):
                 self._session.execute(f"UPDATE {self._streamed.drain} SET intended = %s", (end,))
-                self._chunk(end, state["epoch"], File(folder), False)
+                self._chunk(end, state["epoch"], File(folder), again=False)
         return self.done
 
     def _end(self, last: int) -> int:
         """The number of the last change of the next chunk; 0 where there is none."""
         return int(
             self._session.scalar(
-                "SELECT COALESCE(MAX(seq), 0) FROM (SELECT seq, SUM(LENGTH(image)) OVER (ORDER BY seq) AS total, ROW_NUMBER()"
-                f" OVER (ORDER BY seq) AS place FROM (SELECT seq, image FROM {self._streamed.outbox} WHERE seq <= %s"
-                " ORDER BY seq LIMIT %s) AS head) AS sized WHERE place = 1 OR COALESCE(total, 0) <= %s",
-                (last, _CHUNK_ROWS, _CHUNK_BYTES),
+                f"SELECT COALESCE(MAX(seq), 0) FROM (SELECT seq FROM {self._streamed.outbox} WHERE seq <= %s ORDER BY seq"
+                " LIMIT %s) AS head",
+                (last, _CHUNK_ROWS),
             )
         )
 
+    def _parts(self, end: int) -> Iterator[list[dict[str, Any]]]:
+        """The changes up to `end`, in parts that fit into memory."""
+        begun = 0
+        while rows := self._session.rows(
+            "SELECT * FROM (SELECT held.*, SUM(COALESCE(LENGTH(image), 0)) OVER (ORDER BY seq) AS total, ROW_NUMBER() OVER"
+            f" (ORDER BY seq) AS place FROM (SELECT * FROM {self._streamed.outbox} WHERE seq > %s AND seq <= %s ORDER BY seq"
+            " LIMIT %s) AS held) AS sized WHERE place = 1 OR total <= %s ORDER BY seq",
+            (begun, end, _PART_ROWS, _PART_BYTES),
+        ):
+            yield rows
+            begun = rows[-1]["seq"]
+
     def _chunk(self, end: int, epoch: str, folder: File, again: bool) -> None:
-        rows = self._session.rows(f"SELECT * FROM {self._streamed.outbox} WHERE seq <= %s ORDER BY seq", (end,))
-        by_leg: dict[int, list[dict[str, Any]]] = {}
-        for row in rows:
-            by_leg.setdefault(row["leg"], []).append(row)
-        moved = []
-        for number, items in by_leg.items():
-            leg = self._legs.get(number)
-            why = self._append(leg, items, epoch, folder, again) if leg is not None else "its table is not known"
-            if why and leg is not None and not leg.stopped:
-                self._streamed.stop(why, number)
-                leg = replace(leg, stopped=why)
-            elif not why and leg is not None:
-                leg = advanced(leg, items, self._ways[leg.path])
-                moved.append(leg)
-            if why:
-                self.done.skipped[why] = self.done.skipped.get(why, 0) + len(items)
-            if leg is not None:
-                self._legs[number] = leg
+        files: dict[int, _File] = {}
+        for rows in self._parts(end):
+            by_leg: dict[int, list[dict[str, Any]]] = {}
+            for row in rows:
+                by_leg.setdefault(row["leg"], []).append(row)
+            for number, items in by_leg.items():
+                leg = self._legs.get(number)
+                why = "its table is not known" if leg is None else self._write(leg, items, folder, files)
+                if why:
+                    self._skip(number, leg, why, len(items))
+        for number, file in files.items():
+            self._load(self._ways[self._legs[number].path], number, file, epoch, again)
         session = self._session
         session.execute("START TRANSACTION")
-        for leg in moved:
+        for number in files:
+            leg = self._legs[number]
             session.execute(
                 f"UPDATE {self._streamed.legs} SET pending = %s, truncated = %s, first_at = %s, last_at = %s, low = %s,"
                 " high = %s, nulls = %s WHERE leg = %s",
-                (leg.pending, leg.truncated, leg.first, leg.last, leg.low, leg.high, leg.nulls, leg.number),
+                (leg.pending, leg.truncated, leg.first, leg.last, leg.low, leg.high, leg.nulls, number),
             )
         session.execute(f"DELETE FROM {self._streamed.outbox} WHERE seq <= %s", (end,))
         session.execute(f"UPDATE {self._streamed.drain} SET intended = NULL")
         session.execute("COMMIT")
 
-    def _append(self, leg: Leg, rows: Sequence[dict[str, Any]], epoch: str, folder: File, again: bool) -> str:
-        """Load the changes of one leg; why they cannot be."""
+    def _skip(self, number: int, leg: Leg | None, why: str, changes: int) -> None:
+        self.done.skipped[why] = self.done.skipped.get(why, 0) + changes
+        if leg is not None and not leg.stopped:
+            self._streamed.stop(why, number)
+            self._legs[number] = replace(leg, stopped=why)
+
+    def _write(self, leg: Leg, rows: Sequence[dict[str, Any]], folder: File, files: dict[int, "_File"]) -> str:
+        """Put changes of one leg into its file; why they cannot be."""
         way = self._ways.get(leg.path)
         shape = None if way is None else layout(way.mapped, way.table)
         if way is None or any(row["layout"] != shape for row in rows):
@@ -134,24 +147,44 @@ class Drain:
             return error.found
         if why := self._ready(way):
             return why
-        first, last = rows[0]["seq"], rows[-1]["seq"]
-        name = log_name(way.place)
-        if again:
-            # The load may have ended before it could be noted.
-            moments = [row["committed"] for row in rows]
-            sql = loaded_since(way.place, first, last, (min(moments), max(moments)))
-            if int(self._jobs.run(sql, f"looking into {name}")[0]["number"]):
-                self.done.changes[leg.number] = self.done.changes.get(leg.number, 0) + len(rows)
-                return ""
-        path = folder / f"{leg.number}.parquet"
-        with pq.ParquetWriter(path, batch.schema, compression="snappy", version="2.6") as writer:
-            writer.write_batch(batch)
-        file = ParquetFile(path, len(rows), path.stat().st_size)
-        identity = f"workbook-{self._environment}-{epoch}-{leg.number}-{first}-{last}"
-        self._jobs.append(file, name, log_schema(way.mapped, way.table), identity)
-        path.unlink()
-        self.done.changes[leg.number] = self.done.changes.get(leg.number, 0) + len(rows)
+        if leg.number not in files:
+            path = folder / f"{leg.number}.parquet"
+            writer = pq.ParquetWriter(path, batch.schema, compression="snappy", version="2.6")
+            files[leg.number] = _File(path, writer, rows[0]["seq"])
+        files[leg.number].take(batch, rows)
+        self._legs[leg.number] = advanced(leg, rows, way)
         return ""
+
+    def _load(self, way: Way, number: int, file: "_File", epoch: str, again: bool) -> None:
+        file.writer.close()
+        name = log_name(way.place)
+        # Cut off before, the load may have ended all the same.
+        sql = loaded_since(way.place, file.first, file.last, file.moments)
+        if not again or not int(self._jobs.run(sql, f"looking into {name}")[0]["number"]):
+            parquet = ParquetFile(file.path, file.rows, file.path.stat().st_size)
+            identity = f"workbook-{self._environment}-{epoch}-{number}-{file.first}-{file.last}"
+            self._jobs.append(parquet, name, log_schema(way.mapped, way.table), identity)
+        file.path.unlink()
+        self.done.changes[number] = self.done.changes.get(number, 0) + file.rows
+
+
+@dataclass
+class _File:
+    """The changes of one leg in a chunk, on their way into its log."""
+
+    path: File
+    writer: pq.ParquetWriter
+    first: int
+    last: int = 0
+    rows: int = 0
+    moments: tuple[float, float] = (float("inf"), 0.0)
+
+    def take(self, batch: pa.RecordBatch, rows: Sequence[dict[str, Any]]) -> None:
+        """Take some more."""
+        self.writer.write_batch(batch)
+        self.last, self.rows = rows[-1]["seq"], self.rows + len(rows)
+        committed = [row["committed"] for row in rows]
+        self.moments = min(self.moments[0], *committed), max(self.moments[1], *committed)
 
 
 def log_batch(way: Way, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
