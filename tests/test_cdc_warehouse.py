@@ -18,9 +18,10 @@ from stream import Stream
 from test_cdc import CHANGES, DEFINITIONS, MOST, run
 from test_cdc_apply import TABLES, Source
 from workbook.catalog import read_catalog
-from workbook.cdc import Merged, drain, follow, merge
+from workbook.cdc import Merged, drain, follow
 from workbook.cdc import merge_statements as statements
 from workbook.cdc.change import Change
+from workbook.cdc.merge import merge
 from workbook.errors import Refused
 from workbook.mapping import Dedupe, Reject, cleaning, generate
 from workbook.phases import open_phase

@@ -2,7 +2,6 @@
 
 from workbook.cdc.follow import Follower
 from workbook.cdc.ledger import SENTINEL, Ledger, Position
-from workbook.cdc.merge import merge
 from workbook.cdc.merge_result import Merged
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.readiness import Readiness
@@ -23,7 +22,6 @@ __all__ = [
     "Status",
     "drop_triggers",
     "look",
-    "merge",
     "noted_snapshot",
     "render",
     "rendered",

@@ -23,7 +23,6 @@ from workbook.cdc import (
     Merged,
     Properties,
     Status,
-    merge,
     noted_snapshot,
     set_up,
     shown,
@@ -173,6 +172,9 @@ def merge_now(settings: Settings, say: Callable[[str], None]) -> Merged:
             "Run `workbook run cdc warehouse`, then go on.",
         )
     phases = PhaseLedger(settings.environment)
+    # Imported here, because BigQuery's client takes a second or two.
+    from workbook.cdc.merge import merge
+
     found = merge(
         target,
         connect_warehouse(settings),
