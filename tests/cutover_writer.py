@@ -50,13 +50,13 @@ def main(path: Path, log: Path, ended: Path) -> None:
                 doubtful = False
                 lines.write(f"{time.monotonic():.6f} {number} {connection.port}\n")
                 number += 1
-                time.sleep(0.01)
+                time.sleep(0.03)
             except (pymysql.MySQLError, OSError):
                 with contextlib.suppress(pymysql.MySQLError, OSError):
                     if connection is not None:
                         connection.close()
                 connection = None
-                time.sleep(0.01)
+                time.sleep(0.03)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,12 +19,16 @@ import yaml
 
 from conftest import Scratch
 from stream import Stream
-from workbook.cutover import CutoverResult, State
+from workbook.cutover import Cutover, CutoverResult, State
+from workbook.errors import Refused, VerdictFailed
 from workbook.names import mysql_path
 from workbook.phases import open_phase
-from workbook.phases.cutover import cut_over
+from workbook.phases.cutover import abort, cut_over, finish, print_status
 from workbook.phases.ledger import Ledger
 from workbook.phases.pipelines import settings_of
+from workbook.phases.rollback import rollback
+from workbook.phases.run import run
+from workbook.sandbox import lifecycle
 
 WRITER = Path(__file__).with_name("cutover_writer.py")
 PASSWORD = "never-to-be-shown-2"
@@ -207,3 +213,82 @@ def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or
         process.terminate()
         print(process.communicate()[0][-3000:])
     assert json.loads(json.dumps(result.asdict()))["outcome"] == "done"
+
+
+def test_what_stops_a_cutover_takes_it_back_and_what_kills_it_is_gone_on_with(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A difference, a hidden writer, a kill before the doors open and one after; then the end of the way back."""
+    stream, scratch = site.stream, site.stream.migration.scratch
+    process = stream.command("cdc", "run")
+
+    def killed(step: str) -> None:
+        """A cutover whose process is killed where it begins a step."""
+        pid = os.fork()
+        if not pid:
+            setattr(Cutover, f"_{step}", lambda self: os.kill(os.getpid(), signal.SIGKILL))
+            site.cut_over()
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+    def as_before() -> None:
+        assert scratch.execute("SELECT @@GLOBAL.read_only")[0][0] == 0
+        for execute in (scratch.execute, scratch.execute_target_root):
+            assert execute("SELECT account_locked FROM mysql.user WHERE User = 'numbers ü'")[0][0] == "N"
+        assert stream.target.scalar("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
+                                    (site.database,)) == 0  # fmt: skip
+        assert scratch.execute(
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'cdc_shadow%%'"
+        ) == [(0,)]
+        assert (site.state.master, site.state.stream, site.state.under_way) == ("source", "forward", False)
+        site.wait_for_more(20)
+
+    try:
+        stream.wait_for(lambda: stream.told().get("state") == "running")
+        site.start()
+        scratch.execute_target_root("UPDATE keyless SET b = 'X' LIMIT 1", site.database)
+        with pytest.raises(VerdictFailed, match=r"1 of 5 tables were not the same: .*keyless"):
+            site.cut_over()
+        as_before()
+        scratch.execute_target_root("UPDATE keyless SET b = 'x'", site.database)
+        with lifecycle.root_connection(scratch.state, "source", database=site.database) as hidden:
+            with hidden.cursor() as cursor:
+                cursor.execute("DELETE FROM keyless WHERE a = 17")
+            with pytest.raises(Refused, match="own login"):
+                site.cut_over()
+        as_before()
+
+        killed("prove")
+        assert scratch.execute("SELECT @@GLOBAL.read_only")[0][0] == 1
+        assert print_status(stream.settings, False) == 1
+        assert "cutover abort" in capsys.readouterr().out.replace("\n", " ")
+        with pytest.raises(Refused, match="cutover is under way"):
+            run(stream.settings, stream.file, {}, ["bulk_load"])
+        abort(stream.settings, stream.said.append)
+        as_before()
+
+        killed("move")
+        with pytest.raises(Refused, match="there is no abort any more"):
+            abort(stream.settings, stream.said.append)
+        assert site.cut_over().outcome == "done"
+        site.wait_for_more(20)
+        capsys.readouterr()
+        assert print_status(stream.settings, True) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["master"], told["stream"], told["closed"]) == ("target", "reverse", ["source"])
+        with pytest.raises(Refused, match="taken over"):
+            run(stream.settings, stream.file, {}, ["bulk_load"])
+        with pytest.raises(Refused, match="taken over"):
+            rollback(stream.settings, "start")
+        site.end()
+        site.written_once("target")
+        process.terminate()
+        process.wait(60)
+        finish(stream.settings, stream.said.append)
+        for execute in (scratch.execute, scratch.execute_target_root):
+            assert list(execute("SHOW DATABASES LIKE '\\_workbook'")) == []
+        with pytest.raises(Refused, match="way back was given up"):
+            site.cut_over("source")
+    finally:
+        process.terminate()
+        print(process.communicate()[0][-3000:])

@@ -1,5 +1,6 @@
 """Carrying a cutover out, or the way back: step after step, each noted before it acts; taken back where one says no."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from workbook.servers import Server
 from workbook.validate.delta import Earlier
 from workbook.warehouse.streamed import Streamed
 
-_START_SECONDS, _NEAR_SECONDS = 240.0, 1.0
+_START_SECONDS, _NEAR_SECONDS, _TRIES = 240.0, 1.0, 5
 
 
 class Streams(Protocol):
@@ -317,11 +318,12 @@ class Cutover:
         self.tools.streams.start(self.along)
         # An engine that starts first reads all definitions, then what has gathered.
         seconds, began = max(_START_SECONDS, self.tools.settings.cutover.drain_s), time.monotonic()
-        while True:
+        for tries in itertools.count():
             drained = drain(self.origin, self.destination, self.along.ledger, seconds, self.tools.streams.ended)
-            # As long as this takes now, nobody can write later.
-            if drained.seconds < _NEAR_SECONDS or time.monotonic() - began > seconds:
-                return f"a change arrives after {drained.seconds:.2f} s"
+            # As long as this takes now, nobody can write later: it gets a few chances to come near.
+            if drained.seconds < _NEAR_SECONDS or tries >= _TRIES or time.monotonic() - began > seconds:
+                break
+        return f"a change arrives after {drained.seconds:.2f} s"
 
     def _close(self) -> str:
         gate = self._gates[self.destination.role]
