@@ -34,6 +34,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("event.processing.failure.handling.mode", "fail", "an event that cannot be read stops the stream"),
     ("errors.max.retries", "5", "without an end the engine would hide that it is stuck"),
     ("heartbeat.interval.ms", "1000", "lag and position of a source that is idle"),
+    ("topic.heartbeat.prefix", "heartbeat", "the default begins with two underscores, which Pub/Sub refuses"),
     ("connect.keep.alive.interval.ms", "5000", "an idle server sends a heartbeat after four fifths of it"),
     ("poll.interval.ms", "20", "lag"),
     ("max.batch.size", "4096", "pace"),
@@ -199,7 +200,6 @@ def _connector(
         ("database.password", f"${{{PASSWORD}}}", "from the environment, never from a file"),
         ("database.server.id", str(server_id(settings)), "one that no replica of the source has"),
         ("database.ssl.mode", "preferred", ""),
-        ("connection.time.zone", "UTC", "no moment is moved"),
         ("database.include.list", ",".join(sorted({name_pattern(path[0]) for path in paths})), ""),
         (
             "table.include.list",
