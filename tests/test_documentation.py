@@ -131,7 +131,8 @@ def test_every_command_of_the_readme_is_one_of_the_tested() -> None:
 
 
 def test_the_notebooks_run_by_hand_one_after_the_other(lab: Lab) -> None:
-    notebooks = [str(kind.notebook) for kind in PHASES]
+    # Not the last: after a cutover the commands of the README mean another master. tests/test_cutover.py carries it out.
+    notebooks = [str(kind.notebook) for kind in PHASES if kind.name != "cutover"]
     lab.run(
         shlex.join([".venv/bin/pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", *notebooks])
     )

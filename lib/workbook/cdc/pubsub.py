@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbook import params
 from workbook.errors import TerminalError, TransientError, UsageError, WorkbookError
@@ -15,11 +15,21 @@ from workbook.plan import Journal
 # A request holds 10 MB and 1,000 messages at most: https://cloud.google.com/pubsub/quotas#resource_limits
 _REQUEST_BYTES, _REQUEST_MESSAGES = 8 << 20, 1000
 _CALL_SECONDS = 60.0
+_ACKNOWLEDGED = 1000
 # A subscription that nobody reads from is deleted after 31 days by default; this one never.
-KEPT_SECONDS, ACK_SECONDS = 7 * 86400, 60
+KEPT_SECONDS, ACK_SECONDS = 7 * 86400, 30
 
 #: Content and attributes.
 Message = tuple[bytes, Mapping[str, str]]
+
+
+class Arrived(NamedTuple):
+    """A message as it was pulled: its name at Pub/Sub, content, attributes, and what it is acknowledged by."""
+
+    name: str
+    data: bytes
+    attributes: dict[str, str]
+    handle: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class PubSub:
         require_client()
         self.where = where
         self._patience = max(1.0, patience)
-        from google.cloud.pubsub_v1 import SubscriberClient
+        from google.pubsub_v1 import PublisherClient, SubscriberClient
 
         transports: tuple[dict[str, Any], dict[str, Any]] = {}, {}
         if where.endpoint:
@@ -82,8 +92,6 @@ class PubSub:
             limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
             for known, kind in zip(transports, (PublisherGrpcTransport, SubscriberGrpcTransport), strict=True):
                 known["transport"] = kind(channel=grpc.insecure_channel(where.endpoint, options=limits))
-        from google.pubsub_v1 import PublisherClient
-
         self._publisher = PublisherClient(**transports[0])
         self._subscriber = SubscriberClient(**transports[1])
 
@@ -140,15 +148,34 @@ class PubSub:
             if pending:
                 self._publisher.publish(request={"topic": topic, "messages": pending}, **self._patient())
 
-    def subscribe(self, receive: Callable[[Any], None], most_bytes: int) -> Any:
-        """Have messages handed to `receive` from now on; whoever has them acknowledges each. The future ends with it."""
-        from google.cloud.pubsub_v1.types import FlowControl
+    def pull(self, most: int, seconds: float) -> list[Arrived]:
+        """Messages that wait in the subscription, none after so many seconds; each is to be acknowledged.
 
-        return self._subscriber.subscribe(
-            self._subscription(self.where.subscription),
-            callback=receive,
-            flow_control=FlowControl(max_messages=20_000, max_bytes=most_bytes, max_lease_duration=KEPT_SECONDS),
-        )
+        Not by a streaming pull: the emulator hands messages to streams of clients that are gone.
+        """
+        from google.api_core.exceptions import DeadlineExceeded
+
+        name = self._subscription(self.where.subscription)
+        with self._explained("changes were pulled"), contextlib.suppress(DeadlineExceeded):
+            answer = self._subscriber.pull(subscription=name, max_messages=most, timeout=seconds, retry=None)
+            return [
+                Arrived(each.message.message_id, each.message.data, dict(each.message.attributes), each.ack_id)
+                for each in answer.received_messages
+            ]
+        return []
+
+    def acknowledge(self, messages: Sequence[Arrived]) -> None:
+        """Have Pub/Sub forget messages; what it hands on once more in spite of that is dropped as old."""
+        from google.api_core.exceptions import GoogleAPIError
+
+        handles = [message.handle for message in messages]
+        for start in range(0, len(handles), _ACKNOWLEDGED):
+            with contextlib.suppress(GoogleAPIError):
+                self._subscriber.acknowledge(
+                    subscription=self._subscription(self.where.subscription),
+                    ack_ids=handles[start : start + _ACKNOWLEDGED],
+                    timeout=_CALL_SECONDS,
+                )
 
     def dead_messages(self, most: int, seconds: float = 5.0) -> list[Any]:
         """Messages that could not be read, as they were published; they stay where they are."""
@@ -165,7 +192,7 @@ class PubSub:
 
     def close(self) -> None:
         """Let the connections go."""
-        for client in (self._subscriber, self._publisher.transport):
+        for client in (self._subscriber.transport, self._publisher.transport):
             with contextlib.suppress(Exception):
                 client.close()
 

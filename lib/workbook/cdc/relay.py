@@ -6,18 +6,18 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from workbook.cdc.engine import Batch, Engine, EngineEnded
-from workbook.cdc.pubsub import PubSub
+from workbook.cdc.pubsub import Arrived, PubSub
 from workbook.cdc.sequence import Piece, Queue, Unreadable, attributes, pieces, read_piece, whole
 from workbook.cdc.waiting import Waiting
 from workbook.errors import WorkbookError
 from workbook.servers import Server
 
 _AT_ONCE = 5000
+_PULLED, _PULL_SECONDS = 1000, 5.0
 # So many messages that came early wait in memory, however short they are.
 _EARLY = 5000
 
@@ -82,15 +82,18 @@ class Relay:
         self._pubsub, self._waiting, self._target, self._stream = pubsub, waiting, target, stream
         self._bound, self._patience = waiting_bytes, patience
         self._queue = Queue(epoch)
-        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._handles: dict[int, list[Any]] = {}  # messages to acknowledge, by number
+        self._arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+        self._handles: dict[int, list[Arrived]] = {}  # messages to acknowledge, by number
         self._given: deque[int] = deque()  # the last number of each batch that was handed on
         self._committed = 0
         self._stored: set[int] = set()
-        self._unread: list[tuple[Unread, Any]] = []
+        self._unread: list[tuple[Unread, Arrived]] = []
         self.spoke = False
         self.heard = self._moved = time.monotonic()
-        self._future = pubsub.subscribe(self._arrived.put, 4 * waiting_bytes)
+        self._held, self._held_lock = 0, threading.Lock()  # bytes pulled and not acknowledged
+        self._broken, self._ending = "", threading.Event()
+        self._puller = threading.Thread(target=self._pull, daemon=True)
+        self._puller.start()
         self._publisher = Publisher(engine, pubsub, stream, epoch)
 
     def take(self, seconds: float, most: int) -> list[Batch]:
@@ -112,9 +115,7 @@ class Relay:
         """These batches, the first of those handed on, are committed on the target."""
         for _ in batches:
             self._committed = self._given.popleft()
-        for number in [number for number in self._handles if number <= self._committed]:
-            for message in self._handles.pop(number):
-                message.ack()
+        self._let_go([number for number in self._handles if number <= self._committed])
         if old := {number for number in self._stored if number <= self._committed}:
             with contextlib.suppress(WorkbookError):
                 self._waiting.forget(self._target, self._queue.epoch, self._committed)
@@ -130,8 +131,7 @@ class Relay:
             [(item.data, {**item.attributes, "why": item.why[:1000], "message": item.name}) for item in unread],
             dead=True,
         )
-        for _, message in self._unread[: len(unread)]:
-            message.ack()
+        self._acknowledge([message for _, message in self._unread[: len(unread)]])
         del self._unread[: len(unread)]
 
     def silent(self) -> float:
@@ -140,47 +140,76 @@ class Relay:
 
     def end(self) -> None:
         """End engine, publisher and subscriber; what is under way is left to a later epoch."""
+        # A pull that is given up takes messages with it that come again only after their deadline.
+        self._ending.set()
+        self._puller.join(_PULL_SECONDS + 1)
         self._publisher.end()
-        self._future.cancel()
-        with contextlib.suppress(Exception):
-            self._future.result(5)
         self._pubsub.close()
+
+    def _pull(self) -> None:
+        while not self._ending.is_set():
+            if self._held > 4 * self._bound:
+                time.sleep(0.02)
+                continue
+            try:
+                found = self._pubsub.pull(_PULLED, _PULL_SECONDS)
+            except Exception as error:
+                self._broken = f"its messages could not be pulled: {error}"
+                return
+            with self._held_lock:
+                self._held += sum(len(message.data) for message in found)
+            for message in found:
+                self._arrived.put(message)
+
+    def _messages(self, wait: float) -> Iterator[Arrived]:
+        """What has arrived; waits for the first message."""
+        with contextlib.suppress(queue.Empty):
+            yield self._arrived.get(timeout=wait) if wait else self._arrived.get_nowait()
+            for _ in range(_AT_ONCE):
+                yield self._arrived.get_nowait()
+
+    def _acknowledge(self, messages: Sequence[Arrived]) -> None:
+        if messages:
+            self._pubsub.acknowledge(messages)
+            with self._held_lock:
+                self._held -= sum(len(message.data) for message in messages)
+
+    def _let_go(self, numbers: Iterable[int]) -> None:
+        self._acknowledge([message for number in numbers for message in self._handles.pop(number, [])])
 
     def _sort(self, wait: float) -> None:
         """Put what has arrived into the order; waits for the first message."""
-        with contextlib.suppress(queue.Empty):
-            self._offer(self._arrived.get(timeout=wait) if wait else self._arrived.get_nowait())
-            for _ in range(_AT_ONCE):
-                self._offer(self._arrived.get_nowait())
+        self._acknowledge([message for message in self._messages(wait) if not self._kept(message)])
         if self._queue.size > self._bound or len(self._queue) > _EARLY:
             self._store()
 
-    def _offer(self, message: Any) -> None:
-        said = dict(message.attributes)
+    def _kept(self, message: Arrived) -> bool:
+        """Keep a message; False where it may be forgotten."""
+        said = message.attributes
         try:
             piece = read_piece(message.data, said, self._stream)
             if piece.epoch > self._queue.epoch:
                 raise Unreadable(f"its epoch {piece.epoch} was never begun; that of now is {self._queue.epoch}")
         except Unreadable as error:
-            self._unread.append((Unread(message.message_id, message.data, said, str(error)), message))
-            return
+            self._unread.append((Unread(message.name, message.data, said, str(error)), message))
+            return True
         if piece.epoch < self._queue.epoch or piece.number <= self._committed or piece.number in self._stored:
-            message.ack()
-            return
+            return False
         self._handles.setdefault(piece.number, []).append(message)
         self._queue.offer(piece)
+        return True
 
     def _store(self) -> None:
         """Keep on the target what waits; then Pub/Sub may forget it, and hands on what is behind."""
         early = self._queue.early
+        if not early:
+            return
         with contextlib.suppress(WorkbookError):  # a target that is away is waited for where changes are applied
             self._waiting.store(self._target, early)
             numbers = {piece.number for piece in early}
             self._queue.forget(numbers)
             self._stored |= numbers
-            for number in numbers:
-                for message in self._handles.pop(number, []):
-                    message.ack()
+            self._let_go(numbers)
 
     def _due(self, most: int) -> list[Batch]:
         if self._queue.next in self._stored:
@@ -204,8 +233,8 @@ class Relay:
         """Raise EngineEnded where nothing more will come."""
         if self._publisher.ended:
             raise EngineEnded(self._publisher.ended)
-        if self._future.done():
-            raise EngineEnded(f"Pub/Sub hands on no more messages: {self._future.exception()}")
+        if self._broken:
+            raise EngineEnded(self._broken)
         waits = len(self._queue) > 0 or any(number >= self._queue.next for number in self._stored)
         if not waits:
             self._moved = time.monotonic()

@@ -98,8 +98,11 @@ class Queue:
 
     @property
     def early(self) -> list[Piece]:
-        """The pieces that wait, in their order."""
-        return [self._early[number] for number in sorted(self._early)]
+        """The pieces that wait for another before them, in their order."""
+        number = self.next
+        while number in self._early:
+            number += 1
+        return [self._early[later] for later in sorted(self._early) if later > number]
 
     def forget(self, taken: Iterable[int]) -> None:
         """Pieces with these numbers are kept elsewhere."""
