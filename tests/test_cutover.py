@@ -183,7 +183,9 @@ def site(scratch: Scratch) -> Iterator[Site]:
             run("DROP DATABASE IF EXISTS _workbook")
 
 
-def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or_doubled(site: Site) -> None:
+def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or_doubled(
+    site: Site, reports: Path
+) -> None:
     process = site.stream.command("cdc", "run")
     try:
         site.stream.wait_for(lambda: site.stream.told().get("state") == "running")
@@ -197,13 +199,15 @@ def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or
         for name, noted in result.steps.items():
             print(f"  {name}: {noted['seconds']:.2f} s, {noted['said']}")
         assert site.state.master == "target"
-        result = site.cut_over("source")
+        # Back by the notebook, which leaves its page.
+        assert run(site.stream.settings, site.stream.file, {"cutover.to": "source"}, ["cutover"]) == 0
+        (page,) = reports.glob("*/11_cutover.html")
+        assert "Cutover" in page.read_text()
+        told = json.loads((page.parent / "cutover.json").read_text())
         site.wait_for_more(50)
         back = site.outage(source)
-        print(f"back: {back:.2f} s without a write, by its writer; {result.window:.2f} s by our clock")
-        for name, noted in result.steps.items():
-            print(f"  {name}: {noted['seconds']:.2f} s, {noted['said']}")
-        assert site.state.master == "source"
+        print(f"back: {back:.2f} s without a write, by its writer")
+        assert (told["outcome"], site.state.master) == ("done", "source")
         site.end()
         site.stream.caught_up()
         site.written_once("source")
@@ -213,6 +217,7 @@ def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or
         process.terminate()
         print(process.communicate()[0][-3000:])
     assert json.loads(json.dumps(result.asdict()))["outcome"] == "done"
+    assert PASSWORD not in page.read_text() + (page.parent / "11_cutover.ipynb").read_text()
 
 
 def test_what_stops_a_cutover_takes_it_back_and_what_kills_it_is_gone_on_with(
