@@ -89,11 +89,11 @@ class CutoverResult:
             return "There is no way back: this cutover was made without one."
         if to == "target":
             return (
-                "Keep the way back open: `workbook cdc run -p FILE` now brings what is written on the target to the source."
-                " Back: `workbook run cutover --set cutover.to=source -p FILE`. When nobody wants back any more:"
-                " `workbook cutover finish -p FILE`."
+                "Keep the way back open: workbook cdc run -p FILE now brings what is written on the target to the source."
+                " Back: workbook run cutover --set cutover.to=source -p FILE. When nobody wants back any more:"
+                " workbook cutover finish -p FILE."
             )
-        return "The source is the truth again; `workbook cdc run -p FILE` follows it. The next try: `workbook run cutover -p FILE`."
+        return "The source is the truth again; workbook cdc run -p FILE follows it. The next try: workbook run cutover -p FILE."
 
     def plot(self) -> go.Figure:
         """The steps on one time line; those while nobody can write stand out."""
