@@ -129,7 +129,8 @@ def test_messages_shuffled_repeated_and_late_leave_the_rows_of_the_source(given:
     run(given.stream.migration.scratch, given.database, DEFINITIONS)
     given.same()
     unruly = given.unruly
-    assert min(unruly.published, unruly.repeated, unruly.delayed, len(given.stored)) > 5
+    assert min(unruly.published, unruly.repeated, unruly.delayed) > 5
+    assert given.stored, "no message waited on the target for those before it"
     # What waited on the target has been taken away; the line that is left is the epoch's own.
     waiting = Waiting(given.stream.settings.environment).table
     given.stream.wait_for(lambda: given.stream.target.scalar(f"SELECT COUNT(*) FROM {waiting}") == 1, 20)
