@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 export WORKBOOK_SANDBOX ?= $(CURDIR)/.sandbox
+# Where Python may not keep what it has compiled, each of a run's many processes compiles SQLAlchemy and more again: two seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
