@@ -438,9 +438,37 @@ def test_the_text_for_mysql_alone_tells_every_value_from_every_other(cursor: Any
     by_mysql(cursor, item, values)
     alone = replace(item.field, rule=replace(item.field.rule, exact=item.field.rule.alone))
     cursor.execute(
-        f"SELECT {mysql_text(alone, 'exact')}, {mysql_digest([replace(item.field, alone=True)], 'exact')} FROM t ORDER BY id"
+        f"SELECT {mysql_text(item.field, 'exact')}, {mysql_text(alone, 'exact')},"
+        f" {mysql_digest([replace(item.field, alone=True)], 'exact')} FROM t ORDER BY id"
     )
-    for value, (text, digest) in zip(values, cursor.fetchall(), strict=True):
-        mantissa, _, exponent = text.partition("p")
-        assert (math.ldexp(int(mantissa), int(exponent)) if exponent else float(text)) == value
+    told: dict[str, str] = {}
+    for value, (exact, text, digest) in zip(values, cursor.fetchall(), strict=True):
+        assert told.setdefault(text, exact) == exact
         assert digest == hashlib.sha256(f"{text};".encode()).hexdigest()
+        if item.name == "DOUBLE":
+            mantissa, _, exponent = text.partition("p")
+            assert (math.ldexp(int(mantissa), int(exponent)) if exponent else float(text)) == value
+    assert len(told) == len(set(told.values()))
+
+
+def test_columns_of_several_collations_go_into_one_hash_with_the_bytes_that_they_have(cursor: Any) -> None:
+    kinds = [
+        ("VARCHAR(9)", "utf8mb4"), ("VARCHAR(9) COLLATE utf8mb4_bin", "utf8mb4"), ("CHAR(9) CHARACTER SET ascii", "ascii"),
+        ("VARCHAR(9) COLLATE utf8mb4_unicode_ci", "utf8mb4"), ("VARCHAR(9) CHARACTER SET utf8mb3", "utf8mb3"),
+        ("ENUM('a', 'ab') COLLATE utf8mb4_icelandic_ci", "utf8mb4"), ("TEXT CHARACTER SET utf8mb3", "utf8mb3"),
+    ]  # fmt: skip
+    columns = ", ".join(f"c{number} {kind}" for number, (kind, _) in enumerate(kinds))
+    cursor.execute("DROP TABLE IF EXISTS m")
+    cursor.execute(f"CREATE TABLE m (id INT PRIMARY KEY, {columns})")
+    rows = [("é 😀 ", "ß", "a b", "日", "äö", "ab", "ключ"), ("", None, "", "x", None, "a", ""), (None,) * 7]
+    marks = ", ".join(["%s"] * len(kinds))
+    for number, row in enumerate(rows):
+        cursor.execute(f"INSERT INTO m VALUES ({number}, {marks})", row)
+    rules = [RULE["long-text" if kind.startswith("TEXT") else "text"] for kind, _ in kinds]
+    of = [
+        Field(f"c{number}", "", rule, False, charset, True)
+        for number, (rule, (_, charset)) in enumerate(zip(rules, kinds, strict=True))
+    ]
+    cursor.execute(f"SELECT {mysql_digest(of, 'exact')} FROM m ORDER BY id")
+    found = [digest for (digest,) in cursor.fetchall()]
+    assert found == [hashlib.sha256(encode_row([rule.name for rule in rules], row)).hexdigest() for row in rows]

@@ -25,7 +25,8 @@ class TypeRule:
 
     `extract` selects what goes into an Arrow array of the type that `arrow_call` makes: pyarrow's function and its values; `exact`, `shared` (both MySQL) and `google` give the
     canonical text, NULL for NULL; `proof` counts in MySQL the rows that would lose something (None: none can). Where
-    `proof` is false, `exact` is `shared`. `alone` is a cheaper text, as exact, that GoogleSQL cannot write.
+    `proof` is false, `exact` is `shared`. `alone` is a cheaper text that two columns of one definition on servers of one
+    kind have in common: as exact, but written by the server itself.
     """
 
     name: str
@@ -93,6 +94,7 @@ _BITS = "CAST(CAST({c} AS UNSIGNED) AS CHAR)"
 _DECIMAL = "IF(LOCATE('.', {c} + 0) > 0, TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0 AS CHAR))), CAST({c} + 0 AS CHAR))"
 # With a point always there, it need not be looked for. Not for 65 digits before it, where there is no room for one more.
 _SHORT_DECIMAL = "TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({c} + 0.0 AS CHAR)))"
+_PLAIN = "{c}"
 _TEXT = "CONVERT({c} USING utf8mb4)"
 _LONG_TEXT = "SHA2(CONVERT({c} USING utf8mb4), 256)"
 _HEX = "LOWER(HEX({c}))"
@@ -124,7 +126,7 @@ def _mysql_float_alone() -> str:
 
     MySQL writes at most 22 characters: between these bounds sign, point and 17 digits have room, beyond them not always.
     """
-    return f"IF(ABS({{c}}) BETWEEN 0.1 AND 1e15, CAST({{c}} + 0e0 AS CHAR), {_mysql_float()})"
+    return f"IF(ABS({{c}}) BETWEEN 1e-1 AND 1e15, CAST({{c}} + 0e0 AS CHAR), {_mysql_float()})"
 
 
 def _google_float() -> str:
@@ -162,37 +164,37 @@ _NO_ZERO = "zero, partial and impossible dates become NULL"
 
 RULES: tuple[TypeRule, ...] = (
     TypeRule("unsigned-64", "BIGINT UNSIGNED", lambda c, e: c.data_type == "bigint" and c.unsigned, "NUMERIC",
-             ("decimal128", 20, 0), "{c} + 0", _WHOLE, _WHOLE, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal128", 20, 0), "{c} + 0", _WHOLE, _WHOLE, _G_NUMERIC, "none", _NO_LOSS, alone=_PLAIN),
     TypeRule("integer", "TINYINT to BIGINT, signed or not", _types(*_INTEGERS), "INT64",
-             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS, alone=_PLAIN),
     TypeRule("year", "YEAR", _types("year"), "INT64",
-             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS),
+             ("int64",), "{c} + 0", _WHOLE, _WHOLE, _G_WHOLE, "none", _NO_LOSS, alone=_PLAIN),
     TypeRule("bits-64", "BIT(64)", lambda c, e: c.data_type == "bit" and (c.precision or 1) > 63, "NUMERIC",
              ("decimal128", 20, 0), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_NUMERIC, "representation", "bits become a number"),
     TypeRule("bits", "BIT(1) to BIT(63)", _types("bit"), "INT64",
              ("int64",), "CAST({c} AS UNSIGNED)", _BITS, _BITS, _G_WHOLE, "representation", "bits become a number"),
     TypeRule("numeric", "DECIMAL with up to 29 digits before and 9 after the point", _fits_numeric, "NUMERIC",
-             ("decimal128", 38, 9), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal128", 38, 9), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS, alone=_PLAIN),
     TypeRule("bignumeric", "DECIMAL with up to 38 digits before and 38 after the point", _fits_bignumeric, "BIGNUMERIC",
-             ("decimal256", 76, 38), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS),
+             ("decimal256", 76, 38), "{c} + 0", _SHORT_DECIMAL, _SHORT_DECIMAL, _G_NUMERIC, "none", _NO_LOSS, alone=_PLAIN),
     TypeRule("decimal-text", "any wider DECIMAL; on the local emulator any that needs BIGNUMERIC", _types("decimal"), "STRING",
-             ("string",), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text"),
+             ("string",), "CAST({c} + 0 AS CHAR)", _DECIMAL, _DECIMAL, _G_NUMERIC, "representation", "the number becomes text", alone=_PLAIN),
     TypeRule("float", "FLOAT and DOUBLE", _types("float", "double"), "FLOAT64",
              ("float64",), "CAST({c} AS DOUBLE)", _mysql_float(), _mysql_float(), _google_float(), "none", _NO_LOSS,
              alone=_mysql_float_alone()),
     TypeRule("date", "DATE", _types("date"), "DATE",
              ("date32",), _DAYS, _or_text(_DAYS), f"CAST({_DAYS} AS CHAR)", "CAST(UNIX_DATE({c}) AS STRING)",
-             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}", alone=_PLAIN),
     TypeRule("datetime", "DATETIME", _types("datetime"), "DATETIME",
              ("timestamp", "us"), _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)",
              "CAST(DATETIME_DIFF({c}, DATETIME '1970-01-01 00:00:00', MICROSECOND) AS STRING)",
-             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}", alone=_PLAIN),
     TypeRule("timestamp", "TIMESTAMP", _types("timestamp"), "TIMESTAMP",
              ("timestamp", "us", "UTC"), _MICROS, _or_text(_MICROS), f"CAST({_MICROS} AS CHAR)", "CAST(UNIX_MICROS({c}) AS STRING)",
-             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}"),
+             "value", _NO_ZERO, f"{{c}} IS NOT NULL AND NOT {_VALID}", alone=_PLAIN),
     TypeRule("time-micros", "TIME", _types("time"), "INT64",
              ("int64",), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)", _G_WHOLE,
-             "representation", "the time becomes microseconds, so that negative and long times fit"),
+             "representation", "the time becomes microseconds, so that negative and long times fit", alone=_PLAIN),
     TypeRule("text", "CHAR, VARCHAR, ENUM and SET", _types("char", "varchar", "enum", "set"), "STRING",
              ("string",), _TEXT, _TEXT, _TEXT, "{c}", "representation", "collation and length limit are not enforced"),
     TypeRule("long-text", "TINYTEXT to LONGTEXT", _types(*_LONG_TEXTS), "STRING",
@@ -209,13 +211,13 @@ RULES: tuple[TypeRule, ...] = (
              "TO_HEX(SHA256({c}))", "representation", "MySQL's own form: four bytes SRID, little-endian, then WKB"),
     # From here on: chosen by name in the mapping only.
     TypeRule("bool", "TINYINT(1) that holds 0 and 1 alone", _never, "BOOL",
-             ("bool_",), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)"),
+             ("bool_",), "{c} + 0", _WHOLE, _WHOLE, "CAST(CAST({c} AS INT64) AS STRING)", "none", _NO_LOSS, "{c} NOT IN (0, 1)", alone=_PLAIN),
     TypeRule("time", "TIME from 00:00 to 23:59:59 alone", _never, "TIME",
              ("time64", "us"), _TIME_MICROS, f"CAST({_TIME_MICROS} AS CHAR)", f"CAST({_TIME_MICROS} AS CHAR)",
              "CAST(TIME_DIFF({c}, TIME '00:00:00', MICROSECOND) AS STRING)", "none", _NO_LOSS,
-             "{c} < CAST('00:00:00' AS TIME) OR {c} >= CAST('24:00:00' AS TIME)"),
+             "{c} < CAST('00:00:00' AS TIME) OR {c} >= CAST('24:00:00' AS TIME)", alone=_PLAIN),
     TypeRule("temporal-text", "DATE, DATETIME, TIMESTAMP as text, zero dates included", _never, "STRING",
-             ("string",), "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "{c}", "representation", "the date becomes text"),
+             ("string",), "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "CAST({c} AS CHAR)", "{c}", "representation", "the date becomes text", alone=_PLAIN),
 )  # fmt: skip
 
 # Which rules a person may choose for a column instead of the first match, by MySQL type.

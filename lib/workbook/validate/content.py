@@ -15,10 +15,11 @@ from workbook.mapping.cleaning import clean_type
 from workbook.mapping.flow import DIRECT, carried_table, kept_table
 from workbook.names import bigquery_path, mysql_path
 from workbook.params import Settings
+from workbook.schema.table import normal_type
 from workbook.servers import Server, Session
 from workbook.validate.again import BothEnds, look_again, without_wrong
 from workbook.validate.behind import Behind, Late, not_yet
-from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Kind, fields, on_target
+from workbook.validate.encoding import CLEAN_CANONICAL, UTF8, Field, Kind, fields, on_target
 from workbook.validate.ends import TableEnds, attempted, clean_columns, google_columns, warehouse_sides
 from workbook.validate.evidence import GoogleReader, MysqlReader, Reader
 from workbook.validate.explain import TableDefect, explained
@@ -110,9 +111,6 @@ def compare_in(
     chosen = attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
     if isinstance(chosen, str):
         return unread(table, HOPS if client else HOPS[:1], chosen)
-    if client is None and source.flavour == target.flavour and table.key and not has_tokens(chosen):
-        # Keys are told apart by the one text that all readers of keys know.
-        chosen = tuple(replace(item, alone=not item.key) for item in chosen)
     ends = TableEnds(
         table,
         mapped,
@@ -129,7 +127,7 @@ def compare_in(
                 # It knows no hint against merging.
                 session.execute("SET SESSION optimizer_switch = 'derived_merge=off'")
         in_warehouse = pool.submit(warehouse_sides, client, ends, settings) if client else None
-        alike, readings = _readings(source, target, whole, ends)
+        alike, readings = _readings(source, target, whole, ends, client is None)
         if chunks is None:
             sides["source"], sides["target"] = _mysql_sides(servers, readings, whole, ends, alike, states)
         elif alike:
@@ -156,15 +154,18 @@ def compare_in(
     return [replace(verdict, seconds=seconds / len(found)) for verdict in found]
 
 
-def _readings(source: Session, target: Session, whole: Table, ends: TableEnds) -> tuple[bool, tuple[Reading, Reading]]:
+def _readings(
+    source: Session, target: Session, whole: Table, ends: TableEnds, mysql_only: bool
+) -> tuple[bool, tuple[Reading, Reading]]:
     """Whether both servers order the keys in the same way, so that a chunk is the same rows on both; how each is read.
 
     Not where MariaDB has its own order (uuid, collations), where the mapping makes the table another one, and where the
-    key's type or collation came out otherwise on the target.
+    key's type or collation came out otherwise on the target. With `mysql_only` nothing but these two is compared.
     """
     flow, table = ends.mapped.flow, ends.table
     rows = target.rows(
-        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLLATION_NAME AS collation, CHARACTER_SET_NAME AS charset"
+        "SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS whole, COLLATION_NAME AS collation,"
+        " CHARACTER_SET_NAME AS charset"
         " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
         ends.mapped.target_path,
     )
@@ -176,9 +177,18 @@ def _readings(source: Session, target: Session, whole: Table, ends: TableEnds) -
         and replace(flow, database=None, table=None) == DIRECT
         and all(there.get(column.name) == (column.data_type, column.collation) for column in cut_by)
     )
+    chosen = ends.fields
+    if mysql_only and source.flavour == target.flavour and table.key and not has_tokens(chosen):
+        types = {row["name"]: normal_type(row["whole"]) for row in rows}
+
+        def twins(item: Field) -> bool:
+            return types.get(flow.column(item.name)) == normal_type(table.column[item.name].type)
+
+        # Keys are told apart by the one text that all readers of keys know.
+        chosen = tuple(replace(item, alone=not item.key and not item.stands and twins(item)) for item in chosen)
     plain = source.flavour == "mysql"
-    here = tuple(replace(item, utf8=plain and item.charset in UTF8) for item in ends.fields)
-    moved = tuple(replace(item, utf8=charsets.get(item.name) in UTF8) for item in on_target(ends.fields, flow))
+    here = tuple(replace(item, utf8=plain and item.charset in UTF8) for item in chosen)
+    moved = tuple(replace(item, utf8=charsets.get(item.name) in UTF8) for item in on_target(chosen, flow))
     return alike, (Reading(source, table.path, here, flow.where or ""), Reading(target, ends.mapped.target_path, moved))
 
 
