@@ -188,7 +188,7 @@ class _Ground:
                 self._sql(role, "INSERT INTO mysql.time_zone_transition_type VALUES (1, 0, 0, 0, 'UTC')")
             server = self._state["servers"][role]
             words = ["connections", "add", "--connection-name", role, "MySQL", "--host", "127.0.0.1"]
-            words += ["--port", str(server["port"]), "--user", "root", "--password", server["root_password"]]
+            words += ["--port", str(server["port"]), "--user", "root", f"--password={server['root_password']}"]
             added = subprocess.run(
                 [str(tool), *words, "--database", self._database], env=environment, capture_output=True, text=True
             )
