@@ -1,19 +1,57 @@
 """Starts the BigQuery emulator with DuckDB's spatial extension taken from PyPI, so that it downloads nothing.
 
+It parses a statement a dozen times to see whether it creates, drops or changes something. One that only reads is spared
+half of them: a query on a small table takes half the time.
+
 Run as `python -m workbook.sandbox.bigquery_emulator PORT GRPC_PORT PROJECT`.
 """
 
+import gc
 import logging
+import re
 import sys
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import Any
 
 from bqemulator.cli import main
+from bqemulator.jobs import executor
 from duckdb_extensions import import_extension
+
+_READS = re.compile(r"[\s(]*(SELECT|WITH)\b", re.I)
+# What looks for changes in a statement, and the place of the statement among its arguments.
+_FOR_CHANGES = {
+    "sync_created_schema": 0,
+    "sync_created_table": 0,
+    "sync_created_view": 0,
+    "sync_dropped_object": 0,
+    "detect_drop_routine": 0,
+    "_reject_dml_on_immutable": 1,
+    "_capture_dml_snapshots": 1,
+}
+
+
+def _unless_it_reads(look: Callable[..., Any], place: int) -> Callable[..., Any]:
+    async def nothing() -> None:
+        return None
+
+    def instead(*given: Any) -> Any:
+        if not _READS.match(given[place]):
+            return look(*given)
+        return nothing() if iscoroutinefunction(look) else None
+
+    return instead
 
 
 def start(port: str, grpc_port: str, project: str) -> None:
     """Serve until the process is stopped; data lives in memory."""
     logging.disable(logging.INFO)
     import_extension("spatial")
+    for name, place in _FOR_CHANGES.items():
+        setattr(executor, name, _unless_it_reads(getattr(executor, name), place))
+    # Syntax trees are many small objects that die young: the collector looks through them in vain.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     sys.argv = [
         "bqemulator",
         "start",
