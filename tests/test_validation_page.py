@@ -4,6 +4,8 @@ import csv
 import html
 import io
 import json
+import resource
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -171,21 +173,41 @@ def test_rows_alike_and_the_share_of_a_column_have_their_denominators() -> None:
     assert "3 of 9 tables differ" in summary
 
 
-def test_50_000_rows_that_differ_are_all_counted_listed_up_to_a_bound_and_the_rest_is_said(scratch: Scratch) -> None:
+def many_rows_that_differ(scratch: Scratch, count: int) -> Migration:
     database = scratch.database()
-    rows = (
-        "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 50000) SELECT n, n, 'a', '=1' FROM c"
-    )
+    rows = f"WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {count}) SELECT n, n, 'a', '=1' FROM c"
     scratch.execute("CREATE TABLE many (id INT PRIMARY KEY, v INT, w VARCHAR(9), same VARCHAR(9))", database)
+    depth = count + 1
     scratch.script(
-        f"SET SESSION cte_max_recursion_depth = 60000;\nINSERT INTO many {rows};\nANALYZE TABLE many;\n", database
+        f"SET SESSION cte_max_recursion_depth = {depth};\nINSERT INTO many {rows};\nANALYZE TABLE many;\n", database
     )
     migration = Migration.of(scratch, [database])
     migration.schema()
     scratch.execute_target_root(
-        f"INSERT INTO many SELECT /*+ SET_VAR(cte_max_recursion_depth = 60000) */ n, n + 1, 'b', '=1' FROM ({rows}) AS c (n, v, w, s)",
+        f"INSERT INTO many SELECT /*+ SET_VAR(cte_max_recursion_depth = {depth}) */ n, n + 1, 'b', '=1' FROM ({rows}) AS c (n, v, w, s)",
         database,
     )
+    return migration
+
+
+@pytest.mark.soak
+def test_a_million_rows_that_differ_are_counted_in_bounded_memory_and_make_a_small_page(scratch: Scratch) -> None:
+    migration = many_rows_that_differ(scratch, 1_000_000)
+    (item,) = migration.mapping.in_scope
+    whole = migration.catalog.table[item.path]
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    (found,) = compare_table(Servers(scratch.source, scratch.target, None), whole, item, migration.settings)
+    assert (found.changed, found.missing, found.extra) == (1_000_000, 0, 0)
+    made = Validation((found,), (), (), findings_of([found], (), ()), {})
+    page = whole_page(made)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"{grown:.0f} MB more, {time.monotonic() - started:.0f} s, page of {len(page):,} characters")
+    assert len(page) < 100_000
+    assert grown < 200
+
+
+def test_50_000_rows_that_differ_are_all_counted_listed_up_to_a_bound_and_the_rest_is_said(scratch: Scratch) -> None:
+    migration = many_rows_that_differ(scratch, 50_000)
     (item,) = migration.mapping.in_scope
     whole = migration.catalog.table[item.path]
     (found,) = compare_table(Servers(scratch.source, scratch.target, None), whole, item, migration.settings)
@@ -205,7 +227,7 @@ def test_50_000_rows_that_differ_are_all_counted_listed_up_to_a_bound_and_the_re
     assert len(listed) == len(found.listed)
     assert listed[0]["key"].startswith("id = ")
     # The whole list, for who asks for it.
-    asked = scratch.settings([database], validate={"listed": 50_000, "samples": 0})
+    asked = scratch.settings(migration.settings.source.databases, validate={"listed": 50_000, "samples": 0})
     with scratch.source.session() as source, scratch.target.session() as target:
         (all_of_them,) = compare_in(source, target, Servers(scratch.source, scratch.target, None), whole, item, asked)
     assert len({row.key for row in all_of_them.listed}) == 50_000
