@@ -1,12 +1,10 @@
 """The documents: every command in them is one that runs, and their tables are the code's own."""
 
-import json
 import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import Lab
 from workbook import documentation
 from workbook.params import CHECKOUT
 from workbook.phases.order import PHASES
@@ -82,29 +81,6 @@ def test_make_without_a_target_prints_what_there_is_to_do() -> None:
         assert target in answer.stdout
 
 
-class Lab:
-    """`make lab`, running, with reports of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "WORKBOOK_SANDBOX": str(folder / "sandbox"),
-            "WORKBOOK_REPORTS": str(folder / "reports"),
-            "SCALE": "0.01",
-            "LAB_OPTIONS": "--no-browser --port=0",
-        }
-        self.log = folder / "lab.log"
-
-    def run(self, line: str) -> None:
-        """Run a command as the README writes it, its output file in the test's own folder."""
-        words = shlex.split(line.replace("/tmp/out.ipynb", str(self.folder / "out.ipynb")))
-        if words[0].startswith(".venv/bin/"):
-            words[0] = str(Path(sys.executable).with_name(words[0].removeprefix(".venv/bin/")))
-        answer = subprocess.run(words, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True)
-        assert answer.returncode == 0, f"{line}\n{answer.stdout[-2000:]}\n{answer.stderr[-3000:]}"
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab and its sandbox, as `make lab` starts them; gone afterwards."""
@@ -146,28 +122,3 @@ def test_the_commands_run_as_the_readme_says_over_the_copy_that_is_there(lab: La
 
 def test_the_rollback_of_the_readme_proves_the_state(lab: Lab) -> None:
     lab.run(PHASE_COMMANDS[-1])
-
-
-def test_the_sandbox_comes_up_and_goes_down_as_the_readme_says(tmp_path: Path) -> None:
-    lab = Lab(tmp_path)
-    lab.run(SANDBOX[0].replace("0.1", "0.01"))
-    lab.run(".venv/bin/workbook sandbox status")
-    lab.run(SANDBOX[1])
-    assert not (tmp_path / "sandbox").exists()
-
-
-def test_the_demo_ends_with_a_validated_copy_and_an_index(tmp_path: Path) -> None:
-    lab = Lab(tmp_path)
-    assert WHOLE.removeprefix(".venv/") in (CHECKOUT / ".ci" / "demo").read_text().replace(
-        '"$bin/workbook"', "bin/workbook"
-    )
-    lab.run("make demo")
-    assert (tmp_path / "reports" / "index.html").exists()
-    record = json.loads(next((tmp_path / "reports").glob("*/run.json")).read_text())
-    assert record["status"] == "ok"
-    assert [phase["name"] for phase in record["phases"]] == [kind.name for kind in PHASES if kind.by_default]
-    assert "pipelines" not in {phase["name"] for phase in record["phases"]}
-    validated = json.loads(next((tmp_path / "reports").glob("*/validate.json")).read_text())
-    assert validated["verdict"] == "same"
-    assert {table["verdict"] for table in validated["tables"]} == {"same"}
-    assert not (tmp_path / "sandbox").exists()
