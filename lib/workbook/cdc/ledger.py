@@ -214,19 +214,25 @@ class Ledger:
         intent: str | None = None,
     ) -> None:
         """Note how far the stream is now; counts come on top of those before, and `order` never goes back."""
-        where = ""
-        if offset is not None:
-            where = (
-                f", source_offset = {mysql_string(json.dumps(offset))},"
-                f" gtids = {mysql_string(str(offset.get('gtids') or ''))}"
-            )
         file, pos, within = order
         wire.run(
             f"UPDATE {APPLIED} SET file = {file}, pos = {pos}, within = {within}, applied = applied + {applied},"
             f" stale = stale + {stale}, committed = GREATEST(committed, {committed!r}),"
-            f" intent = {'NULL' if intent is None else mysql_string(intent)}, changed_at = UTC_TIMESTAMP(6){where}"
+            f" intent = {'NULL' if intent is None else mysql_string(intent)}, changed_at = UTC_TIMESTAMP(6)"
             f" WHERE {self._mine}"
         )
+        if offset is not None:
+            # Who was cut off while another went on must not lead back to messages that are acknowledged.
+            ahead = (
+                " AND (COALESCE(source_offset->>'$.epoch', 0) + 0, COALESCE(source_offset->>'$.number', 0) + 0)"
+                f" < ({int(offset['epoch'])}, {int(offset['number'])})"
+                if "number" in offset
+                else ""
+            )
+            wire.run(
+                f"UPDATE {APPLIED} SET source_offset = {mysql_string(json.dumps(offset))},"
+                f" gtids = {mysql_string(str(offset.get('gtids') or ''))} WHERE {self._mine}{ahead}"
+            )
 
     def bury(self, wire: Wire, change: Change, key: bytes | None, kind: str, error: str) -> None:
         """Note a change that the target refused."""

@@ -45,9 +45,7 @@ class Watch:
             if now - self._sessions >= _SESSIONS_SECONDS:
                 self._sessions = now
                 self._refuse_odd_sessions()
-            if self._unproven is not None:
-                self._refuse_partial(self._unproven)
-                self._unproven = None
+            self.prove()
         except TerminalError as error:
             if error.code == 0:
                 raise
@@ -55,6 +53,12 @@ class Watch:
             # A server that is away is waited for where changes are applied.
             self._report.unreachable()
         self._report.write()
+
+    def prove(self) -> None:
+        """Look closely at transactions that brought no row. Raises TerminalError where they hold changes."""
+        if self._unproven is not None:
+            self._refuse_partial(self._unproven)
+            self._unproven = None
 
     def marks(self, marks: Sequence[Mark], before: Mapping[str, Any]) -> None:
         """Note transactions that brought no row: they may hold changes that Debezium does not read."""

@@ -23,6 +23,7 @@ from workbook.cdc import (
     Merged,
     Properties,
     Status,
+    cloud,
     noted_snapshot,
     set_up,
     shown,
@@ -32,6 +33,7 @@ from workbook.cdc.tables import target_catalog
 from workbook.cutover import FORWARD, HELD, NONE, REVERSE, Course, State, backward, forward, refuse_after_cutover
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import Mapping, load_mapping
+from workbook.mapping.file import read_text
 from workbook.params import Settings
 from workbook.phases.context import Phase, mapping_file
 from workbook.phases.ledger import Ledger as PhaseLedger
@@ -116,7 +118,8 @@ def make_ready(course: Course, settings: Settings) -> None:
     """Set the stream up where it goes forward; the way back was set up by the cutover."""
     if course.way == FORWARD:
         journal = PhaseLedger(settings.environment).journal("cdc")
-        set_up(course.origin, course.destination, course.catalog, course.mapping, settings, journal, course.folder)
+        about = course.origin, course.destination, course.catalog, course.mapping, settings
+        set_up(*about, journal, course.folder, _mapping_text(settings))
 
 
 def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Followed:
@@ -126,7 +129,7 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
     with following(phase.settings):
         folder = state_folder(phase.settings)
         about = phase.source, phase.target, phase.catalog, phase.mapping, phase.settings
-        readiness = set_up(*about, phase.journal, folder)
+        readiness = set_up(*about, phase.journal, folder, _mapping_text(phase.settings))
         report = Follower(*about, folder, log).run(lambda: False, until_caught_up=True, seconds=seconds)
     merged = merge_now(phase.settings, log) if phase.settings.cdc.warehouse else None
     return Followed(
@@ -135,7 +138,7 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
         properties,
         time.monotonic() - began,
         phase.settings.cdc.max_lag_s,
-        {"application.properties": properties.text},
+        {"application.properties": properties.text, **cloud(phase.settings).files},
         merged,
     )
 
@@ -152,6 +155,10 @@ def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:
     catalog = read_catalog(source, settings.source.databases)
     emulated = settings.warehouse.endpoint is not None
     return source, target, catalog, load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated)
+
+
+def _mapping_text(settings: Settings) -> str:
+    return read_text(mapping_file(settings, PhaseLedger(settings.environment)))
 
 
 def merge_now(settings: Settings, say: Callable[[str], None]) -> Merged:
