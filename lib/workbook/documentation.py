@@ -13,6 +13,7 @@ from workbook import errors
 from workbook.assess import checks
 from workbook.beam import estimate
 from workbook.catalog import mariadb
+from workbook.cdc import letters
 from workbook.incremental import ways
 from workbook.mapping import cleaning, flow, requirements, target, tolerances
 from workbook.mapping import types as type_map
@@ -81,6 +82,7 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "errors": error_tree,
     },
     Path(estimate.__file__).with_name("README.md"): {"terabyte": estimate.markdown},
+    Path(letters.__file__).with_name("README.md"): {"letters": letters.markdown},
     Path(canonical.__file__).with_name("README.md"): {"encoding": canonical.markdown},
 }
 

@@ -16,6 +16,7 @@ from workbook.servers import Server
 APPLIED = mysql_path(SCHEMA, "cdc_applied")
 #: A table of the source whose rows only say how far the stream is: the cutover writes them.
 SENTINEL = (SCHEMA, "cutover_sentinel")
+_TRIED = 500  # dead letters at once
 RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
 
 
@@ -151,8 +152,8 @@ class Ledger:
         rows = target.rows(f"SELECT * FROM {self.tables} WHERE stopped IS NOT NULL ORDER BY number")
         return tuple(Stopped((row["source_database"], row["source_table"]), row["stopped"]) for row in rows)
 
-    def letters(self, target: Server) -> tuple[DeadLetter, ...]:
-        """The dead letters, in the order in which they came."""
+    def letters(self, target: Server, most: int = 1 << 62) -> tuple[DeadLetter, ...]:
+        """The first dead letters, in the order in which they came."""
         return tuple(
             DeadLetter(
                 row["letter"],
@@ -163,12 +164,17 @@ class Ledger:
                 row["tries"],
                 str(row["at"]),
             )
-            for row in target.rows(f"SELECT * FROM {self.dead} ORDER BY letter")
+            for row in target.rows(f"SELECT * FROM {self.dead} ORDER BY letter LIMIT {most}")
         )
 
     def dead_count(self, target: Server) -> int:
         """How many dead letters there are."""
         return int(target.scalar(f"SELECT COUNT(*) FROM {self.dead}"))
+
+    def dismiss(self, target: Server, numbers: Iterable[int]) -> None:
+        """Take dead letters away that a person has done with."""
+        for number in numbers:
+            target.execute(f"DELETE FROM {self.dead} WHERE letter = %s", (number,))
 
     # What follows runs on the applier's own connection, inside of its transaction.
 
@@ -254,11 +260,12 @@ class Ledger:
         if not known:
             self.bury(wire, change, None, kind, error)
 
-    def raise_dead(self, wire: Wire, kinds: Sequence[str], most: int = 500) -> list[tuple[int, Change]]:
-        """Dead letters of these kinds to try again, locked, the oldest first."""
+    def raise_dead(self, wire: Wire, kinds: Sequence[str], after: int = 0) -> list[tuple[int, Change]]:
+        """Some dead letters of these kinds to try again, locked, the oldest after this number first."""
         chosen = ", ".join(map(mysql_string, kinds))
         rows = wire.rows(
-            f"SELECT letter, event FROM {self.dead} WHERE kind IN ({chosen}) ORDER BY letter LIMIT {most} FOR UPDATE"
+            f"SELECT letter, event FROM {self.dead} WHERE kind IN ({chosen}) AND letter > {after}"
+            f" ORDER BY letter LIMIT {_TRIED} FOR UPDATE"
         )
         return [(int(letter or 0), from_dict(json.loads(event or b"{}"))) for letter, event in rows]
 
