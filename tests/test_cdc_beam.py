@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from test_cdc import KINDS, KINDS_CHANGES, run
 from test_cdc_apply import TABLES, Source
 from test_cdc_warehouse import apart, merged
 from unruly import Unruly
-from workbook.cdc import orders
+from workbook.cdc import orders, relay
 from workbook.cdc.change import Change
-from workbook.cdc.engine import Batch
-from workbook.cdc.pubsub import PubSub
+from workbook.cdc.engine import Batch, EngineEnded
+from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.sequence import Piece, attributes, pieces
 from workbook.cdc.waiting import Waiting
 from workbook.errors import TransientError
@@ -151,3 +152,42 @@ def test_bundles_of_the_beam_pipeline_in_any_order_leave_the_rows_of_the_source(
     assert position.offset["number"] == len(sent)
     assert stream.target.scalar(f"SELECT COUNT(*) FROM {waiting.table}") == 1
     assert not stream.differences()
+
+
+class Silent:
+    """An engine that has read everything: what is published is not the matter here."""
+
+    pid, spoke, past_history = 0, True, True
+
+    def take(self, seconds: float, most: int) -> list[Batch]:
+        time.sleep(0.02)
+        return []
+
+    def end(self) -> None:
+        pass
+
+
+def test_a_message_that_never_comes_ends_the_epoch_though_a_pipeline_elsewhere_applies(
+    scratch: Scratch, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits on the target shows it; as long as that moves, nothing ends."""
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setattr(relay, "_LOOK_SECONDS", 0.0)
+    database = scratch.database()
+    run(scratch, database, "CREATE TABLE t (id INT PRIMARY KEY)")
+    stream = Stream.of(scratch, [database], cdc={"transport": "pubsub", "apply": "beam", "pubsub_endpoint": endpoint})
+    stream.set_up()
+    waiting, target, name = Waiting(stream.settings.environment), stream.target, stream.settings.environment
+    epoch = waiting.begin_epoch(target)
+    silent: Any = Silent()
+    published = relay.Published(silent, PubSub(place(stream.settings)), waiting, target, name, epoch, 1)
+    try:
+        for number in range(3, 40, 3):
+            waiting.store(target, [Piece(epoch, number, False, b"x")])
+            assert published.take(0.1, 1) == []
+            waiting.forget(target, epoch, number)
+        waiting.store(target, [Piece(epoch, 50, False, b"x")])
+        with pytest.raises(EngineEnded, match="a message before number 50 did not come within 1 s"):
+            stream.wait_for(lambda: bool(published.take(0.1, 1)), 20)
+    finally:
+        published.end()
