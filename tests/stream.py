@@ -74,7 +74,6 @@ class Stream:
             made.settings,
             made.notes,
             self.folder,
-            made.settings.mapping_path.read_text() if made.settings.mapping_path else "",
         )
 
     def make(self) -> Follower:

@@ -23,7 +23,7 @@ LEVELS = [
     {"schema"},
     {"accounts", "bulk", "warehouse"},
     {"validate", "pipelines", "cdc"},
-    {"refresh", "incremental", "marts"},
+    {"refresh", "incremental"},
     {"cutover"},
     {"site"},
     {"phases", "sandbox"},
