@@ -74,6 +74,7 @@ class Stream:
             made.settings,
             made.notes,
             self.folder,
+            made.settings.mapping_path.read_text() if made.settings.mapping_path else "",
         )
 
     def make(self) -> Follower:

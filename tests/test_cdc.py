@@ -25,13 +25,19 @@ from workbook.phases import open_phase
 from workbook.phases.rollback import rollback
 from workbook.sandbox import lifecycle
 
-MOST = """
+KINDS = """
 CREATE TABLE kinds (id INT PRIMARY KEY AUTO_INCREMENT, tiny TINYINT, ub BIGINT UNSIGNED, dec1 DECIMAL(65,30), f FLOAT,
  db DOUBLE, b1 BIT(1), b64 BIT(64), y YEAR, d DATE, dn DATE NOT NULL, dt DATETIME, dt6 DATETIME(6), ts TIMESTAMP NULL,
  ts3 TIMESTAMP(3) NULL, tm TIME, tm6 TIME(6), c CHAR(5), v VARCHAR(100), l1 VARCHAR(20) CHARACTER SET latin1,
  sj VARCHAR(20) CHARACTER SET sjis, t LONGTEXT, bi BINARY(5), vb VARBINARY(20), bl LONGBLOB,
  e ENUM('','ü','b,c','it''s'), s SET('x','y z','ü'), j JSON, g GEOMETRY, p POINT SRID 4326, vec VECTOR(3),
  gen INT GENERATED ALWAYS AS (tiny + 1) STORED, inv INT INVISIBLE DEFAULT 5);
+INSERT INTO kinds (id, dn) VALUES (1, '2020-01-01');
+"""
+
+MOST = (
+    KINDS
+    + """
 CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20));
 CREATE TABLE child (id INT PRIMARY KEY, parent_id INT, FOREIGN KEY (parent_id) REFERENCES parent (id)
  ON DELETE CASCADE ON UPDATE CASCADE);
@@ -42,7 +48,6 @@ CREATE TABLE padded (word VARCHAR(50) COLLATE utf8mb4_general_ci, part BINARY(3)
 CREATE TABLE keyless (a INT, b VARCHAR(20), f FLOAT, j JSON);
 CREATE TABLE emptied (id INT PRIMARY KEY, v INT);
 CREATE TABLE `grö ße,n & %s "x" ``尺` (`select` INT PRIMARY KEY, `ä %d ``` VARCHAR(20));
-INSERT INTO kinds (id, dn) VALUES (1, '2020-01-01');
 INSERT INTO parent VALUES (1, 'one'), (2, 'two'), (3, 'three');
 INSERT INTO child VALUES (10, 1), (11, 1), (20, 2), (30, 3);
 INSERT INTO grandchild VALUES (100, 10), (200, 20), (300, 30);
@@ -52,8 +57,9 @@ INSERT INTO padded VALUES ('a ', 0x610000, 1);
 INSERT INTO keyless VALUES (1, 'x', 0.1, '{"a": 1}'), (1, 'x', 0.1, '{"a": 1}'), (2, 'X', -0.0, NULL);
 INSERT INTO emptied VALUES (1, 1), (2, 2);
 """
+)
 
-CHANGES = r"""
+KINDS_CHANGES = r"""
 INSERT INTO kinds (tiny, ub, dec1, f, db, b1, b64, y, d, dn, dt, dt6, ts, ts3, tm, tm6, c, v, l1, sj, t, bi, vb, bl, e, s, j, g, p, vec, inv)
  VALUES (-128, 18446744073709551615, '12345678901234567890123456789012345.123456789012345678901234567891', 3.4028235e38,
  1.7976931348623157e308, 1, 18446744073709551615, 2155, '9999-12-31', '1000-01-01', '9999-12-31 23:59:59',
@@ -69,6 +75,11 @@ INSERT INTO kinds (d, dn, dt, e, f, db, v) VALUES ('1970-01-01', '1970-01-01', '
 INSERT INTO kinds (id, dn, j) VALUES (0, '2020-01-01', JSON_OBJECT('d', CAST('2020-01-01' AS DATE), 'big', 1e15, 'f', 1.0));
 UPDATE kinds SET id = 1000 WHERE id = 1;
 UPDATE kinds SET t = CONCAT(t, '!'), j = JSON_SET(j, '$.z', 1) WHERE t IS NOT NULL;
+"""
+
+CHANGES = (
+    KINDS_CHANGES
+    + r"""
 BEGIN;
 UPDATE parent SET id = 4 WHERE id = 1;
 DELETE FROM parent WHERE id = 2;
@@ -95,6 +106,7 @@ DELETE FROM keyless WHERE a = 3 LIMIT 1;
 INSERT INTO `grö ße,n & %s "x" ``尺` VALUES (1, '%s %d "x"'), (2, NULL);
 UPDATE `grö ße,n & %s "x" ``尺` SET `select` = 3 WHERE `select` = 1;
 """
+)
 
 DEFINITIONS = """
 TRUNCATE TABLE emptied;

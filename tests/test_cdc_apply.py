@@ -10,10 +10,13 @@ import pytest
 
 from conftest import Scratch
 from stream import Stream
-from workbook.cdc import follow
+from workbook.cdc import follow, status
+from workbook.cdc.apply import Outcome
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.ddl import wanted
+from workbook.cdc.ledger import Position
 from workbook.cdc.properties import SINKS, name_pattern, render
+from workbook.cdc.status import Report
 from workbook.errors import UsageError
 from workbook.gtids import GtidSet
 from workbook.mapping import TableMap
@@ -248,3 +251,59 @@ def test_properties_name_no_secret_and_what_each_sink_needs(sink: Any, form: Any
     if sink != "pubsub" or form == "avro":
         with pytest.raises(UsageError, match=r"not cdc\.(registry_url|sink_address|sink_region)"):
             render(settings(sink=sink, format=form), ("db", 1, "u"), [])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_transaction_that_waits_is_none_of_the_stream_only_when_the_engine_was_heard_twice_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    """However long an engine takes to start: it has not caught up. `apart`: a pipeline elsewhere applies, seen in the ledger alone."""
+    clock = [1000.0]
+    monkeypatch.setattr(status.time, "time", lambda: clock[0])
+    report = Report(tmp_path, "x")
+    offset: dict[str, Any] = {"file": "b.1", "pos": 4, "gtids": "u:1"}
+    report.started(1)
+
+    def later(number: int, seconds: float = 20, behind: str = "u:2") -> bool:
+        clock[0] += seconds
+        told = {**offset, "epoch": 7, "number": number} if apart else offset
+        if number and not apart:
+            report.applied([], Outcome(), told, clock[0])
+        report.looked(Position(told), 0, (), behind, 0)
+        return report.caught_up
+
+    assert not later(0)
+    assert not later(0, 300)
+    if not apart:
+        report.applied([], Outcome(), {**offset, "snapshot": "INITIAL"}, clock[0])
+        report.applied([], Outcome(), {**offset, "snapshot": "INITIAL"}, clock[0])
+        assert not later(0, 300)
+    assert not later(1)
+    assert later(2)
+    assert not later(3, behind="u:2-3")
+    # Another engine has to be heard anew.
+    report.started(2)
+    assert not later(0 if not apart else 3, 300)
+    assert not later(4)
+    assert later(5)
+
+
+def test_dead_letters_that_are_still_refused_keep_no_later_one_from_being_replayed(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(tmp_path / "reports"))
+    database = scratch.database()
+    scratch.script("CREATE TABLE a (id INT PRIMARY KEY);\nCREATE TABLE b (id INT PRIMARY KEY)\n", database)
+    stream = Stream.of(scratch, [database])
+    for table in "ab":
+        scratch.execute_target_root(f"ALTER TABLE {table} ADD CONSTRAINT low_{table} CHECK (id < 0)", database)
+    follower = stream.make()
+    changes = [Change("c", (database, "a"), (1, number, 1), None, {"id": number}) for number in range(510)]
+    changes += [Change("c", (database, "b"), (2, number, 1), None, {"id": number}) for number in range(3)]
+    assert follower.applier().apply(changes).dead == 513
+    scratch.execute_target_root("ALTER TABLE b DROP CHECK low_b", database)
+    outcome = follower.replay()
+    assert outcome.applied == 3
+    assert stream.target.scalar(f"SELECT COUNT(*) FROM {database}.b") == 3
+    assert stream.ledger.dead_count(stream.target) == 510
+    assert len(stream.ledger.letters(stream.target, 5)) == 5

@@ -23,7 +23,7 @@ LEVELS = [
     {"schema"},
     {"accounts", "bulk", "warehouse"},
     {"validate", "pipelines", "cdc"},
-    {"refresh", "incremental"},
+    {"refresh", "incremental", "marts"},
     {"cutover"},
     {"site"},
     {"phases", "sandbox"},

@@ -345,6 +345,47 @@ def cdc_merge(params_file: ParamsFile, sets: Sets = None, reports: Reports = Non
     merge_now(loaded(params_file, sets), say)
 
 
+@cdc_app.command("dead-letters")
+def cdc_letters(
+    params_file: ParamsFile,
+    values: Annotated[bool, typer.Option("--values", help="show the rows' values, which are masked otherwise")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """What the target refused and what could not be read, with what mends it; exit status 1 where there is something."""
+    from workbook.phases.cdc import dead_letters
+
+    use_reports(reports)
+    settings = loaded(params_file, sets)
+    found = dead_letters(settings, values or settings.validate_.show_values)
+    typer.echo(found.text)
+    raise typer.Exit(1 if found.count else 0)
+
+
+@cdc_app.command("forget-dead-letters")
+def cdc_forget(
+    numbers: Annotated[list[int], typer.Argument(help="their numbers, as dead-letters shows them")],
+    params_file: ParamsFile,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Let dead letters go for good, on consent; exit status 1 where others are left."""
+    from workbook.phases.cdc import forget
+
+    use_reports(reports)
+    settings = loaded(params_file, sets)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "Nobody consented to letting dead letters go.",
+                "A change that the target refused is lost with its letter.",
+                "Add --yes, or run it by hand.",
+            )
+        typer.confirm(f"Let {len(numbers)} dead letters go for good?", abort=True)
+    raise typer.Exit(1 if forget(settings, numbers, say) else 0)
+
+
 @cdc_app.command("replay-dead-letters")
 def cdc_replay(params_file: ParamsFile, sets: Sets = None, reports: Reports = None) -> None:
     """Try the changes again that the target refused; exit status 1 where some are left."""

@@ -13,9 +13,11 @@ from workbook import errors
 from workbook.assess import checks
 from workbook.beam import estimate
 from workbook.catalog import mariadb
+from workbook.cdc import letters
 from workbook.incremental import ways
 from workbook.mapping import cleaning, flow, requirements, target, tolerances
 from workbook.mapping import types as type_map
+from workbook.marts import files as marts
 from workbook.params import CHECKOUT, Settings
 from workbook.pipelines.register import Address, Connection, Ignored, Pipeline
 from workbook.profile import personal
@@ -81,7 +83,9 @@ READMES: dict[Path, dict[str, Callable[[], str]]] = {
         "errors": error_tree,
     },
     Path(estimate.__file__).with_name("README.md"): {"terabyte": estimate.markdown},
+    Path(letters.__file__).with_name("README.md"): {"letters": letters.markdown},
     Path(canonical.__file__).with_name("README.md"): {"encoding": canonical.markdown},
+    Path(marts.__file__).with_name("README.md"): {"header": marts.markdown},
 }
 
 

@@ -93,6 +93,10 @@ class Warehouse(_Section):
         "full", description="full: all rows; incremental: what changed; checksums: that, by reading every row to see"
     )
 
+    marts: str | None = Field(
+        None, description="a folder of marts, relative to the params file: GoogleSQL, built into `<dataset>_marts`"
+    )
+
     @field_validator("project")
     @classmethod
     def _project(cls, project: str) -> str:
@@ -111,6 +115,11 @@ class Warehouse(_Section):
     def raw_dataset(self) -> str:
         """The dataset of the exact copy, before cleaning."""
         return f"{self.dataset}_raw"
+
+    @property
+    def marts_dataset(self) -> str:
+        """The dataset of the marts."""
+        return f"{self.dataset}_marts"
 
 
 class Profile(_Section):
@@ -262,6 +271,11 @@ class Settings(_Section):
     def mapping_path(self) -> Path | None:
         """The mapping file, absolute; None where it is to be generated beside the run."""
         return None if self.mapping is None else (self.folder / self.mapping).resolve()
+
+    @property
+    def marts_path(self) -> Path | None:
+        """The folder of marts, absolute; None where the params name none."""
+        return None if self.warehouse.marts is None else (self.folder / self.warehouse.marts).resolve()
 
     @property
     def pipelines_path(self) -> Path | None:

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Cdc(BaseModel):
@@ -13,6 +13,9 @@ class Cdc(BaseModel):
 
     transport: Literal["direct", "pubsub"] = Field(
         "direct", description="how changes travel: direct, from the engine to the target; pubsub, over Google's Pub/Sub"
+    )
+    apply: Literal["local", "beam"] = Field(
+        "local", description="pubsub: who applies; beam: an Apache Beam pipeline, set under `beam` (extra `dataflow`)"
     )
     topic: str | None = Field(
         None, description="pubsub: the topic; beside it are TOPIC-apply and TOPIC-dead; none: workbook-ENVIRONMENT"
@@ -69,3 +72,9 @@ class Cdc(BaseModel):
         if endpoint is not None and endpoint != "sandbox:pubsub" and not re.fullmatch(r"[^/\s:]+:\d{1,5}", endpoint):
             raise ValueError("must look like host:port")
         return endpoint
+
+    @model_validator(mode="after")
+    def _beam_reads_pubsub(self) -> "Cdc":
+        if self.apply == "beam" and self.transport != "pubsub":
+            raise ValueError("apply: beam needs transport: pubsub, from which the pipeline reads")
+        return self

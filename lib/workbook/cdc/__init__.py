@@ -1,5 +1,6 @@
 """Change data capture: every change of the source since the bulk load, applied to the target."""
 
+from workbook.cdc.cloud import Cloud, cloud
 from workbook.cdc.follow import Follower
 from workbook.cdc.ledger import SENTINEL, Ledger, Position
 from workbook.cdc.merge_result import Merged
@@ -12,6 +13,7 @@ from workbook.cdc.status import Status, shown
 __all__ = [
     "SENTINEL",
     "STANDS_ON",
+    "Cloud",
     "Followed",
     "Follower",
     "Ledger",
@@ -20,6 +22,7 @@ __all__ = [
     "Properties",
     "Readiness",
     "Status",
+    "cloud",
     "drop_triggers",
     "look",
     "noted_snapshot",

@@ -120,12 +120,18 @@ class Applier:
         wire.run("COMMIT")
 
     def replay(self, kinds: Sequence[str]) -> Outcome:
-        """Try dead letters of these kinds once more."""
-        self.target.run("START TRANSACTION")
-        highest = self._begun()
-        outcome = self._again(kinds)
-        self.ledger.note(self.target, highest, outcome.applied, outcome.stale, 0.0)
-        self.target.run("COMMIT")
+        """Try all dead letters of these kinds once more, some hundreds a transaction."""
+        outcome, last = Outcome(), 0
+        while True:
+            self.target.run("START TRANSACTION")
+            highest = self._begun()
+            tried, after = self._again(kinds, last)
+            self.ledger.note(self.target, highest, tried.applied, tried.stale, 0.0)
+            self.target.run("COMMIT")
+            outcome += tried
+            if after == last:
+                break
+            last = after
         self._letters = int(
             self.target.rows(f"SELECT COUNT(*) FROM {self.ledger.dead} WHERE kind = '{RETRYABLE}'")[0][0] or 0
         )
@@ -154,7 +160,7 @@ class Applier:
         highest = self._begun()
         followed = [change for change in run if change.path in self.plans and change.path not in self.stopped]
         outcome = write(followed, highest) + Outcome(unfollowed=len(run) - len(followed))
-        again = self._again((RETRYABLE,)) if self._letters else Outcome()
+        again = self._again((RETRYABLE,))[0] if self._letters else Outcome()
         last = max((change.order for change in run), default=highest)
         self.ledger.note(
             self.target,
@@ -220,10 +226,11 @@ class Applier:
             self.ledger.bury(wire, change, key, kind, refusal.text)
             return Outcome(dead=1)
 
-    def _again(self, kinds: Sequence[str]) -> Outcome:
-        """Try dead letters again; those that a later change has overtaken are taken away."""
+    def _again(self, kinds: Sequence[str], after: int = 0) -> tuple[Outcome, int]:
+        """Try dead letters after a number again; those that a later change has overtaken are taken away. And the last one."""
         wire, outcome, done = self.target, Outcome(), list[int]()
-        for letter, change in self.ledger.raise_dead(wire, kinds):
+        for letter, change in self.ledger.raise_dead(wire, kinds, after):
+            after = letter
             plan = self.plans.get(change.path)
             if plan is None or change.path in self.stopped:
                 continue
@@ -242,7 +249,7 @@ class Applier:
                 wire.run("ROLLBACK TO SAVEPOINT one")
                 self.ledger.tried(wire, letter, refusal.text)
         self.ledger.forget(wire, done)
-        return outcome
+        return outcome, after
 
     def _stretches(self, changes: Sequence[Change]) -> Iterable[list[Change]]:
         """Changes that may be written together: those of keyed tables, until one acts on rows of other tables.

@@ -43,6 +43,7 @@ class Engine:
         require_engine()
         self.heard = time.monotonic()
         self.spoke = False  # whether anything has come from it yet
+        self.past_history = False  # whether it has all definitions
         self._batches: queue.Queue[Batch | str] = queue.Queue(_WAITING)
         reading, writing = os.pipe()
         with contextlib.suppress(OSError):
@@ -126,6 +127,7 @@ class Engine:
                 if "ended" in told:
                     reason = told["ended"] or "it stopped by itself"
                     break
+                self.past_history = self.past_history or "snapshot" not in told["offset"]
                 self._batches.put(Batch(tuple(lines), told["offset"], time.time()))
                 lines = []
         self._batches.put(reason)

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,12 +16,12 @@ from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import Batch, Engine, EngineEnded
-from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger
+from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger, Position
 from workbook.cdc.outbox import Outbox
 from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.readiness import silent_cascades
-from workbook.cdc.relay import Relay, Unread
+from workbook.cdc.relay import Published, Relay, Unread
 from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans, target_catalog
 from workbook.cdc.waiting import Waiting
@@ -73,18 +73,18 @@ class Follower:
         self._driver = driver_of(settings) or drivers()[0]
         self._applier: Applier | None = None
         self._wires: tuple[Wire, ...] = ()
-        self._binlog = ""
-        self._silent = False
+        self._left: Position | None = None
         self.report = Report(folder, settings.environment)
-        self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report, folder)
+        self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report)
 
     def run(self, stop: Callable[[], bool], until_caught_up: bool = False, seconds: float | None = None) -> Report:
         """Follow the source; what came of it."""
         ends = None if seconds is None else time.monotonic() + seconds
         starts, failing = 0, 0.0
-        engine: Engine | Relay | None = None
+        engine: Engine | Published | None = None
         try:
-            self._insisting(self.applier)
+            if self._settings.cdc.apply == "local":
+                self._insisting(self.applier)
             while not stop() and (ends is None or time.monotonic() < ends):
                 try:
                     if engine is None:
@@ -92,9 +92,8 @@ class Follower:
                     batches = engine.take(0.2, self._settings.cdc.batch_rows)
                     if not batches and engine.silent() > (_SILENCE_SECONDS if engine.spoke else _START_SECONDS):
                         raise EngineEnded("it has sent no heartbeat")
-                    self._plan_anew(batches)
                     batches = self._whole(engine, batches) if batches else batches
-                    if isinstance(engine, Relay) and (unread := engine.unread()):
+                    if isinstance(engine, Published) and (unread := engine.unread()):
                         self._put_aside(engine, unread)
                 except EngineEnded as ended:
                     failing = failing or time.monotonic()
@@ -102,13 +101,15 @@ class Follower:
                     self._ended(engine, ended, starts, time.monotonic() - failing)
                     engine = None
                     continue
-                if batches:
+                if batches or (self._settings.cdc.apply == "beam" and engine.spoke):
                     starts, failing = 0, 0.0
-                    self._apply(batches)
+                if batches:
+                    self.apply(batches)
                     engine.done(batches)
-                    self._note_history(batches[-1])
+                if engine.past_history and not self._complete.exists():
+                    self._complete.touch()
                 self._watch.look()
-                if until_caught_up and self.report.caught_up and self._watch.proven and not batches:
+                if until_caught_up and self.report.caught_up and not batches:
                     break
             self.report.end("stopped", "")
         except BaseException as error:
@@ -132,7 +133,7 @@ class Follower:
         """Made when the schema history is whole: a start that was cut off before is a first one again."""
         return self._folder / "history.complete"
 
-    def engine(self) -> Engine | Relay:
+    def engine(self) -> Engine | Published:
         """An engine, started where the ledger says that the target is."""
         epoch = self._begin_epoch() if self._settings.cdc.transport == "pubsub" else 0
         position = self._insisting(lambda: self._ledger.position(self._target))
@@ -146,7 +147,6 @@ class Follower:
         properties = engine_properties(lines, self._folder, first, {PASSWORD: password}, batch)
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
         engine = Engine(properties, offset, self._folder / "engine.log")
-        self._binlog = str(offset.get("file"))
         self.report.started(engine.pid)
         self._say(
             f"The engine starts at {offset.get('file')}:{offset.get('pos')}"
@@ -157,21 +157,20 @@ class Follower:
     def _begin_epoch(self) -> int:
         return self._insisting(lambda: self._waiting.begin_epoch(self._target))
 
-    def _relay(self, engine: Engine, epoch: int) -> Relay:
-        cdc = self._settings.cdc
+    def _relay(self, engine: Engine, epoch: int) -> Published:
+        cdc, stream = self._settings.cdc, self._settings.environment
+        most_bytes = int(cdc.waiting_mb * (1 << 20))
         try:
             pubsub = PubSub(place(self._settings), cdc.patience_s)
             pubsub.ensure()
-            return Relay(
-                engine,
-                pubsub,
-                self._waiting,
-                self._target,
-                self._settings.environment,
-                epoch,
-                int(cdc.waiting_mb * (1 << 20)),
-                cdc.patience_s,
-            )
+            about = engine, pubsub, self._waiting, self._target, stream, epoch, cdc.patience_s
+            if cdc.apply == "local":
+                return Relay(*about, most_bytes)
+            if self._settings.beam.runner == "dataflow":
+                return Published(*about)
+            from workbook.cdc.pipeline import Bundles
+
+            return Bundles(*about, 4 * most_bytes, self._settings)
         except TransientError as error:
             engine.end()
             raise EngineEnded(error.found) from None
@@ -179,20 +178,25 @@ class Follower:
             engine.end()
             raise
 
-    def _put_aside(self, relay: Relay, unread: list[Unread]) -> None:
+    def _put_aside(self, relay: Published, unread: list[Unread]) -> None:
         """Note messages that cannot be read on the target, and only then let Pub/Sub forget them."""
         for item in unread:
-            self._insisting(lambda item=item: self._bury(item.name, item.data, item.why))  # type: ignore[misc]
+            self.bury(item.name, item.data, item.why)
         try:
             relay.put_aside(unread)
         except TransientError as error:
             raise EngineEnded(error.found) from None
 
-    def _bury(self, name: str, data: bytes, why: str) -> None:
-        applier = self.applier()
-        applier.bury_unread(name, data.decode("utf-8", "backslashreplace"), why)
+    def prove(self) -> None:
+        """Raise TerminalError where what was applied last may have left something out."""
+        self._watch.prove()
 
-    def _ended(self, engine: Engine | Relay | None, ended: EngineEnded, starts: int, since: float) -> None:
+    def bury(self, name: str, data: bytes, why: str) -> None:
+        """Note what cannot be read as a dead letter."""
+        text = data.decode("utf-8", "backslashreplace")
+        self._insisting(lambda: self.applier().bury_unread(name, text, why))
+
+    def _ended(self, engine: Engine | Published | None, ended: EngineEnded, starts: int, since: float) -> None:
         if engine is not None:
             engine.end()
         reason = str(ended)
@@ -206,24 +210,19 @@ class Follower:
         self._say(f"The engine ended ({reason[:300]}); it is started again")
         time.sleep(min(2.0**starts, 20) / 4)
 
-    def _plan_anew(self, batches: list[Batch]) -> None:
-        """Forget the plans where another file of the binlog begins: the source may have been started anew, and not log
-        any more what its foreign keys do."""
-        file = str(batches[-1].offset.get("file")) if batches else self._binlog
-        if file != self._binlog:
-            self.disconnect()
-            self._binlog = file
-
-    def _whole(self, engine: Engine | Relay, batches: list[Batch]) -> list[Batch]:
+    def _whole(self, engine: Engine | Published, batches: list[Batch]) -> list[Batch]:
         """The batches, with the next one where they end between the two halves of a new key."""
-        plans = self._insisting(self.applier).plans
-        while True:
-            last = self._read(batches[-1].lines[-1]) if batches[-1].lines else None
-            if not isinstance(last, Change) or last.op != "d" or last.path not in plans or not plans[last.path].rekeyed:
-                return batches
+        while self.halved(batches):
             batches += engine.take(_HALF_SECONDS, 1)
+        return batches
 
-    def _apply(self, batches: list[Batch]) -> None:
+    def halved(self, batches: Sequence[Batch]) -> bool:
+        """Whether batches end between the two halves of a new key that other tables follow silently: apply no such."""
+        plans = self._insisting(self.applier).plans
+        last = self._read(batches[-1].lines[-1]) if batches and batches[-1].lines else None
+        return isinstance(last, Change) and last.op == "d" and last.path in plans and bool(plans[last.path].rekeyed)
+
+    def apply(self, batches: Sequence[Batch]) -> Outcome:
         """Apply batches, waiting for servers that are away: nothing of a batch is applied twice."""
         changes: list[Change] = []
         marks: list[Mark] = []
@@ -241,6 +240,8 @@ class Follower:
         offset = {**batches[-1].offset, "gtids": str(gtids)}
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
+        self._watch.marks(marks, batches[0].offset)
+        return outcome
 
     def _read(self, line: bytes) -> Change | Mark | None:
         """What a line says; one that cannot be read is put aside, and the rest goes on."""
@@ -248,7 +249,7 @@ class Follower:
             return read(line)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             why = f"it is no event of Debezium: {error!r}"
-            self._insisting(lambda: self._bury(hashlib.sha256(line).hexdigest()[:16], line, why))
+            self.bury(hashlib.sha256(line).hexdigest()[:16], line, why)
             return None
 
     def _patiently(self, action: Callable[[Applier], Outcome]) -> Outcome:
@@ -284,14 +285,7 @@ class Follower:
         target = writer(address(self._target))
         source = reader(address(self._source), self._driver)
         self._wires = (target, source)
-        # The transaction of an applier that was killed may be ending still.
-        name = f"workbook_cdc_{self._settings.environment}"
-        if target.rows(f"SELECT GET_LOCK('{name}', {_LOCK_SECONDS})")[0][0] not in (b"1", 1):
-            raise TerminalError(
-                "Another process applies changes of this environment to the target.",
-                "Two at once would wait for each other without end.",
-                "Look for it with SHOW PROCESSLIST on the target, and stop it there.",
-            )
+        self._lock(target)
         target.run("SET SESSION unique_checks = 1, innodb_lock_wait_timeout = 50, sql_notes = 0")
         position = self._ledger.position(self._target)
         assert position is not None
@@ -311,21 +305,45 @@ class Follower:
             return None
         wire.rows(f"SELECT GET_LOCK('{streamed.writer_lock}', 0)")
         tables = {item.path: item for item in self._mapping.on_target().in_scope}
+        silent = silent_cascades(self._catalog.version, self._catalog.variables)
         return Outbox(
-            wire,
-            self._target,
-            self._settings,
-            tables,
-            lambda: target_catalog(self._target, self._mapping),
-            self._silent,
+            wire, self._target, self._settings, tables, lambda: target_catalog(self._target, self._mapping), silent
         )
+
+    def _lock(self, target: Wire) -> None:
+        # The transaction of an applier that was killed may be ending still.
+        if target.rows(f"SELECT GET_LOCK('{self._lock_name}', {_LOCK_SECONDS})")[0][0] not in (b"1", 1):
+            raise TerminalError(
+                "Another process applies changes of this environment to the target.",
+                "Two at once would wait for each other without end.",
+                "Look for it with SHOW PROCESSLIST on the target, and stop it there.",
+            )
+
+    @property
+    def _lock_name(self) -> str:
+        return f"workbook_cdc_{self._settings.environment}"
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Position]:
+        """Be the only one who applies, for the block; where the target is. What another has applied meanwhile is taken up."""
+        if self._applier is not None:
+            self._insisting(lambda: self._lock(self.applier().target))
+            if self._insisting(lambda: self._ledger.position(self._target)) != self._left:
+                self.disconnect()
+        self._insisting(self.applier)
+        position = self._insisting(lambda: self._ledger.position(self._target))
+        assert position is not None
+        try:
+            yield position
+        finally:
+            self._left = self._insisting(lambda: self._ledger.position(self._target))
+            with contextlib.suppress(WireError):
+                self.applier().target.rows(f"SELECT RELEASE_LOCK('{self._lock_name}')")
 
     def _plans(self) -> Mapping[tuple[str, str], TablePlan]:
         """How each table's changes are applied, by the definitions as they are now on both sides."""
         here = {row["name"] for row in self._source.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
         source = read_catalog(self._source, [name for name in self._settings.source.databases if name in here])
-        # What was written before the server began to log cascades may come after that still.
-        self._silent = self._silent or silent_cascades(source.version, source.variables)
         return plans(
             source,
             target_catalog(self._target, self._mapping),
@@ -333,12 +351,8 @@ class Follower:
             self._ledger.numbers(self._target),
             self._tokens,
             lambda item: converted_columns(source.table[item.path], item.target),
-            self._silent,
+            silent_cascades(source.version, source.variables),
         )
-
-    def _note_history(self, batch: Batch) -> None:
-        if "snapshot" not in batch.offset and not self._complete.exists():
-            self._complete.touch()
 
     def disconnect(self) -> None:
         """Let both servers go."""

@@ -16,6 +16,7 @@ from workbook.servers import Server
 APPLIED = mysql_path(SCHEMA, "cdc_applied")
 #: A table of the source whose rows only say how far the stream is: the cutover writes them.
 SENTINEL = (SCHEMA, "cutover_sentinel")
+_TRIED = 500  # dead letters at once
 RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
 
 
@@ -151,8 +152,8 @@ class Ledger:
         rows = target.rows(f"SELECT * FROM {self.tables} WHERE stopped IS NOT NULL ORDER BY number")
         return tuple(Stopped((row["source_database"], row["source_table"]), row["stopped"]) for row in rows)
 
-    def letters(self, target: Server) -> tuple[DeadLetter, ...]:
-        """The dead letters, in the order in which they came."""
+    def letters(self, target: Server, most: int = 1 << 62) -> tuple[DeadLetter, ...]:
+        """The first dead letters, in the order in which they came."""
         return tuple(
             DeadLetter(
                 row["letter"],
@@ -163,12 +164,17 @@ class Ledger:
                 row["tries"],
                 str(row["at"]),
             )
-            for row in target.rows(f"SELECT * FROM {self.dead} ORDER BY letter")
+            for row in target.rows(f"SELECT * FROM {self.dead} ORDER BY letter LIMIT {most}")
         )
 
     def dead_count(self, target: Server) -> int:
         """How many dead letters there are."""
         return int(target.scalar(f"SELECT COUNT(*) FROM {self.dead}"))
+
+    def dismiss(self, target: Server, numbers: Iterable[int]) -> None:
+        """Take dead letters away that a person has done with."""
+        for number in numbers:
+            target.execute(f"DELETE FROM {self.dead} WHERE letter = %s", (number,))
 
     # What follows runs on the applier's own connection, inside of its transaction.
 
@@ -214,19 +220,25 @@ class Ledger:
         intent: str | None = None,
     ) -> None:
         """Note how far the stream is now; counts come on top of those before, and `order` never goes back."""
-        where = ""
-        if offset is not None:
-            where = (
-                f", source_offset = {mysql_string(json.dumps(offset))},"
-                f" gtids = {mysql_string(str(offset.get('gtids') or ''))}"
-            )
         file, pos, within = order
         wire.run(
             f"UPDATE {APPLIED} SET file = {file}, pos = {pos}, within = {within}, applied = applied + {applied},"
             f" stale = stale + {stale}, committed = GREATEST(committed, {committed!r}),"
-            f" intent = {'NULL' if intent is None else mysql_string(intent)}, changed_at = UTC_TIMESTAMP(6){where}"
+            f" intent = {'NULL' if intent is None else mysql_string(intent)}, changed_at = UTC_TIMESTAMP(6)"
             f" WHERE {self._mine}"
         )
+        if offset is not None:
+            # Who was cut off while another went on must not lead back to messages that are acknowledged.
+            ahead = (
+                " AND (COALESCE(source_offset->>'$.epoch', 0) + 0, COALESCE(source_offset->>'$.number', 0) + 0)"
+                f" < ({int(offset['epoch'])}, {int(offset['number'])})"
+                if "number" in offset
+                else ""
+            )
+            wire.run(
+                f"UPDATE {APPLIED} SET source_offset = {mysql_string(json.dumps(offset))},"
+                f" gtids = {mysql_string(str(offset.get('gtids') or ''))} WHERE {self._mine}{ahead}"
+            )
 
     def bury(self, wire: Wire, change: Change, key: bytes | None, kind: str, error: str) -> None:
         """Note a change that the target refused."""
@@ -248,11 +260,12 @@ class Ledger:
         if not known:
             self.bury(wire, change, None, kind, error)
 
-    def raise_dead(self, wire: Wire, kinds: Sequence[str], most: int = 500) -> list[tuple[int, Change]]:
-        """Dead letters of these kinds to try again, locked, the oldest first."""
+    def raise_dead(self, wire: Wire, kinds: Sequence[str], after: int = 0) -> list[tuple[int, Change]]:
+        """Some dead letters of these kinds to try again, locked, the oldest after this number first."""
         chosen = ", ".join(map(mysql_string, kinds))
         rows = wire.rows(
-            f"SELECT letter, event FROM {self.dead} WHERE kind IN ({chosen}) ORDER BY letter LIMIT {most} FOR UPDATE"
+            f"SELECT letter, event FROM {self.dead} WHERE kind IN ({chosen}) AND letter > {after}"
+            f" ORDER BY letter LIMIT {_TRIED} FOR UPDATE"
         )
         return [(int(letter or 0), from_dict(json.loads(event or b"{}"))) for letter, event in rows]
 

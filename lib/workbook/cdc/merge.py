@@ -17,8 +17,9 @@ from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.servers import Server, Session
 from workbook.warehouse.dialect import dialect_of
+from workbook.warehouse.ground import table_object
 from workbook.warehouse.jobs import Jobs
-from workbook.warehouse.load import clean_again, table_object
+from workbook.warehouse.load import clean_again
 from workbook.warehouse.statements import LABEL, create_clean, create_rejected, drop_table, place_of, table_text
 from workbook.warehouse.streamed import Leg, Streamed, layout
 

@@ -115,7 +115,7 @@ def render(settings: Settings, source: tuple[str, int, str], tables: Iterable[Ta
     """
     cdc = settings.cdc
     values = {
-        "{project}": settings.warehouse.project,
+        "{project}": cdc.pubsub_project or settings.warehouse.project,
         "{address}": cdc.sink_address or "",
         "{region}": cdc.sink_region or "",
         "{registry}": cdc.registry_url or "",

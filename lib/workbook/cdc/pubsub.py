@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -59,8 +59,8 @@ class Place:
 
 def place(settings: Settings) -> Place:
     """Where the params put the stream. Raises UsageError where they name a sandbox that has no emulator."""
-    cdc = settings.cdc
-    endpoint = os.environ.get("PUBSUB_EMULATOR_HOST") or cdc.pubsub_endpoint
+    where = named(settings)
+    endpoint = os.environ.get("PUBSUB_EMULATOR_HOST") or settings.cdc.pubsub_endpoint
     if endpoint == "sandbox:pubsub":
         endpoint = params.sandbox_state(endpoint)["pubsub"]["endpoint"]
         if endpoint is None:
@@ -69,9 +69,13 @@ def place(settings: Settings) -> Place:
                 "There is nothing to send changes to.",
                 "Install the Google Cloud CLI with its pubsub-emulator, then take the sandbox down and up again.",
             )
-    return Place(
-        cdc.pubsub_project or settings.warehouse.project, cdc.topic or f"workbook-{settings.environment}", endpoint
-    )
+    return replace(where, endpoint=endpoint)
+
+
+def named(settings: Settings) -> Place:
+    """The names alone, as they are on Google Cloud."""
+    cdc = settings.cdc
+    return Place(cdc.pubsub_project or settings.warehouse.project, cdc.topic or f"workbook-{settings.environment}")
 
 
 class PubSub:

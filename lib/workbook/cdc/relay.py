@@ -1,5 +1,5 @@
 """From the engine over Pub/Sub and back: what the engine reads is published, pulled, put into order, and acknowledged
-once it is committed on the target. It stands where the engine itself stands in the direct transport."""
+once it is committed on the target. What is here stands where the engine itself stands in the direct transport."""
 
 import contextlib
 import queue
@@ -18,6 +18,7 @@ from workbook.servers import Server
 
 _AT_ONCE = 5000
 _PULLED, _PULL_SECONDS = 1000, 5.0
+_LOOK_SECONDS = 2.0
 # So many messages that came early wait in memory, however short they are.
 _EARLY = 5000
 
@@ -64,8 +65,83 @@ class Publisher:
             self.ended = f"its changes could not be published: {error}"
 
 
-class Relay:
-    """Engine, publisher and subscriber of one epoch, with the engine's own `take`, `silent` and `end`."""
+class Published:
+    """The engine and its publisher. It hands on nothing: a pipeline elsewhere applies what is published.
+
+    A number for which later ones wait on the target longer than `patience` (seconds) ends the epoch.
+    """
+
+    def __init__(
+        self, engine: Engine, pubsub: PubSub, waiting: Waiting, target: Server, stream: str, epoch: int, patience: float
+    ):
+        self._engine, self._pubsub, self._stream, self._epoch = engine, pubsub, stream, epoch
+        self._waiting, self._target, self._patience = waiting, target, patience
+        self._found = self._missed = ""
+        self._looked = self._moved = time.monotonic()
+        self._publisher = Publisher(engine, pubsub, stream, epoch)
+
+    @property
+    def pid(self) -> int:
+        """The engine's process."""
+        return self._engine.pid
+
+    @property
+    def spoke(self) -> bool:
+        """Whether anything has come yet."""
+        return self._engine.spoke
+
+    @property
+    def past_history(self) -> bool:
+        """Whether the engine has all definitions."""
+        return self._engine.past_history
+
+    def take(self, seconds: float, most: int) -> list[Batch]:
+        """Nothing, after so many seconds. Raises EngineEnded."""
+        time.sleep(seconds)
+        self._look()
+        return []
+
+    def done(self, batches: Sequence[Batch]) -> None:
+        """These batches are committed on the target."""
+
+    def unread(self) -> list[Unread]:
+        """The messages that cannot be read and were not put aside yet."""
+        return []
+
+    def put_aside(self, unread: Sequence[Unread]) -> None:
+        """These are noted on the target: they go to the topic of the dead, and are acknowledged."""
+
+    def silent(self) -> float:
+        """Seconds since the engine was heard last."""
+        return self._engine.silent()
+
+    def end(self) -> None:
+        """End engine and publisher."""
+        self._publisher.end()
+        self._pubsub.close()
+
+    def _look(self) -> None:
+        """Raise EngineEnded where nothing more will come."""
+        if self._publisher.ended:
+            raise EngineEnded(self._publisher.ended)
+        missing = self._missing()
+        if not missing or missing != self._missed:
+            self._missed, self._moved = missing, time.monotonic()
+        elif time.monotonic() - self._moved > self._patience:
+            raise EngineEnded(f"{missing} did not come within {self._patience:.0f} s, later ones did")
+
+    def _missing(self) -> str:
+        """What later messages wait for, or nothing."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            with contextlib.suppress(WorkbookError):  # a target that is away is waited for where changes are applied
+                first = self._waiting.first(self._target, self._epoch)
+                self._found = f"a message before number {first}" if first else ""
+        return self._found
+
+
+class Pulled(Published):
+    """The same, and the subscription: messages arrive here as they come."""
 
     def __init__(
         self,
@@ -75,26 +151,96 @@ class Relay:
         target: Server,
         stream: str,
         epoch: int,
-        waiting_bytes: int,
         patience: float,
+        most_bytes: int,
     ):
-        self.pid = engine.pid
-        self._pubsub, self._waiting, self._target, self._stream = pubsub, waiting, target, stream
-        self._bound, self._patience = waiting_bytes, patience
-        self._queue = Queue(epoch)
         self._arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+        self.heard = time.monotonic()
+        self._spoke = False
+        self._most_bytes, self._held = most_bytes, 0
+        self._held_lock = threading.Lock()
+        self._broken = ""
+        self._ending = threading.Event()
+        self._pubsub = pubsub
+        self._puller = threading.Thread(target=self._pull, daemon=True)
+        self._puller.start()
+        super().__init__(engine, pubsub, waiting, target, stream, epoch, patience)
+
+    @property
+    def spoke(self) -> bool:
+        """Whether anything has come yet."""
+        return self._spoke
+
+    def silent(self) -> float:
+        """Seconds since something came last."""
+        return time.monotonic() - self.heard
+
+    def end(self) -> None:
+        """End engine, publisher and subscriber; what is under way is left to a later epoch."""
+        # A pull that is given up takes messages with it that come again only after their deadline.
+        self._ending.set()
+        self._puller.join(_PULL_SECONDS + 1)
+        super().end()
+
+    def _came(self) -> None:
+        self.heard, self._spoke = time.monotonic(), True
+
+    def _pull(self) -> None:
+        while not self._ending.is_set():
+            if self._held > self._most_bytes:
+                time.sleep(0.02)
+                continue
+            try:
+                found = self._pubsub.pull(_PULLED, _PULL_SECONDS)
+            except Exception as error:
+                self._broken = f"its messages could not be pulled: {error}"
+                return
+            with self._held_lock:
+                self._held += sum(len(message.data) for message in found)
+            for message in found:
+                self._arrived.put(message)
+
+    def _messages(self, wait: float, most: int) -> Iterator[Arrived]:
+        """What has arrived; waits for the first message."""
+        with contextlib.suppress(queue.Empty):
+            yield self._arrived.get(timeout=wait) if wait else self._arrived.get_nowait()
+            for _ in range(most - 1):
+                yield self._arrived.get_nowait()
+
+    def _acknowledge(self, messages: Sequence[Arrived]) -> None:
+        if messages:
+            self._pubsub.acknowledge(messages)
+            with self._held_lock:
+                self._held -= sum(len(message.data) for message in messages)
+
+    def _look(self) -> None:
+        super()._look()
+        if self._broken:
+            raise EngineEnded(self._broken)
+
+
+class Relay(Pulled):
+    """The same, and the order: batches come out as the engine made them, and are acknowledged when they are done."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pubsub: PubSub,
+        waiting: Waiting,
+        target: Server,
+        stream: str,
+        epoch: int,
+        patience: float,
+        waiting_bytes: int,
+    ):
+        super().__init__(engine, pubsub, waiting, target, stream, epoch, patience, 4 * waiting_bytes)
+        self._bound = waiting_bytes
+        self._queue = Queue(epoch)
         self._handles: dict[int, list[Arrived]] = {}  # messages to acknowledge, by number
         self._given: deque[int] = deque()  # the last number of each batch that was handed on
         self._committed = 0
         self._stored: set[int] = set()
         self._unread: list[tuple[Unread, Arrived]] = []
-        self.spoke = False
-        self.heard = self._moved = time.monotonic()
-        self._held, self._held_lock = 0, threading.Lock()  # bytes pulled and not acknowledged
-        self._broken, self._ending = "", threading.Event()
-        self._puller = threading.Thread(target=self._pull, daemon=True)
-        self._puller.start()
-        self._publisher = Publisher(engine, pubsub, stream, epoch)
 
     def take(self, seconds: float, most: int) -> list[Batch]:
         """The batches whose turn it is, of about `most` messages; waits up to `seconds`. Raises EngineEnded."""
@@ -104,8 +250,7 @@ class Relay:
             self._sort(max(0.0, deadline - time.monotonic()))
             found += self._due(most)
             if found:
-                self.heard = self._moved = time.monotonic()
-                self.spoke = True
+                self._came()
                 return found
             self._look()
             if time.monotonic() >= deadline:
@@ -134,56 +279,14 @@ class Relay:
         self._acknowledge([message for _, message in self._unread[: len(unread)]])
         del self._unread[: len(unread)]
 
-    def silent(self) -> float:
-        """Seconds since the last batch whose turn it was."""
-        return time.monotonic() - self.heard
-
-    def end(self) -> None:
-        """End engine, publisher and subscriber; what is under way is left to a later epoch."""
-        # A pull that is given up takes messages with it that come again only after their deadline.
-        self._ending.set()
-        self._puller.join(_PULL_SECONDS + 1)
-        self._publisher.end()
-        self._pubsub.close()
-
-    def _pull(self) -> None:
-        while not self._ending.is_set():
-            if self._held > 4 * self._bound:
-                time.sleep(0.02)
-                continue
-            try:
-                found = self._pubsub.pull(_PULLED, _PULL_SECONDS)
-            except Exception as error:
-                self._broken = f"its messages could not be pulled: {error}"
-                return
-            with self._held_lock:
-                self._held += sum(len(message.data) for message in found)
-            for message in found:
-                self._arrived.put(message)
-
-    def _messages(self, wait: float) -> Iterator[Arrived]:
-        """What has arrived; waits for the first message."""
-        with contextlib.suppress(queue.Empty):
-            yield self._arrived.get(timeout=wait) if wait else self._arrived.get_nowait()
-            for _ in range(_AT_ONCE):
-                yield self._arrived.get_nowait()
-
-    def _acknowledge(self, messages: Sequence[Arrived]) -> None:
-        if messages:
-            self._pubsub.acknowledge(messages)
-            with self._held_lock:
-                self._held -= sum(len(message.data) for message in messages)
-
-    def _let_go(self, numbers: Iterable[int]) -> None:
-        self._acknowledge([message for number in numbers for message in self._handles.pop(number, [])])
-
     def _sort(self, wait: float) -> None:
         """Put what has arrived into the order; waits for the first message."""
-        self._acknowledge([message for message in self._messages(wait) if not self._kept(message)])
+        again = [message for message in self._messages(wait, _AT_ONCE) if not self._offer(message)]
+        self._acknowledge(again)
         if self._queue.size > self._bound or len(self._queue) > _EARLY:
             self._store()
 
-    def _kept(self, message: Arrived) -> bool:
+    def _offer(self, message: Arrived) -> bool:
         """Keep a message; False where it may be forgotten."""
         said = message.attributes
         try:
@@ -198,6 +301,9 @@ class Relay:
         self._handles.setdefault(piece.number, []).append(message)
         self._queue.offer(piece)
         return True
+
+    def _let_go(self, numbers: Iterable[int]) -> None:
+        self._acknowledge([message for number in numbers for message in self._handles.pop(number, [])])
 
     def _store(self) -> None:
         """Keep on the target what waits; then Pub/Sub may forget it, and hands on what is behind."""
@@ -229,14 +335,6 @@ class Relay:
                 break
         return found
 
-    def _look(self) -> None:
-        """Raise EngineEnded where nothing more will come."""
-        if self._publisher.ended:
-            raise EngineEnded(self._publisher.ended)
-        if self._broken:
-            raise EngineEnded(self._broken)
+    def _missing(self) -> str:
         waits = len(self._queue) > 0 or any(number >= self._queue.next for number in self._stored)
-        if not waits:
-            self._moved = time.monotonic()
-        elif time.monotonic() - self._moved > self._patience:
-            raise EngineEnded(f"message {self._queue.next} did not come within {self._patience:.0f} s, later ones did")
+        return f"message {self._queue.next}" if waits else ""

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbook import faces
+from workbook.cdc.letters import Letters
 from workbook.cdc.merge_result import Merged
 from workbook.cdc.properties import Properties
 from workbook.cdc.readiness import Readiness
@@ -25,6 +26,7 @@ class Followed:
     max_lag: float
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     merged: Merged | None = None
+    letters: Letters = field(default_factory=lambda: Letters((), 0))
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -44,6 +46,7 @@ class Followed:
             "seconds": self.seconds,
             "troubles": list(self.troubles),
             "warehouse": self.merged and self.merged.asdict(),
+            "dead_letters": self.letters.asdict(),
         }
 
     def into_warehouse(self) -> Merged | faces.Html:

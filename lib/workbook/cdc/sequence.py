@@ -104,6 +104,11 @@ class Queue:
             number += 1
         return [self._early[later] for later in sorted(self._early) if later > number]
 
+    @property
+    def unfinished(self) -> list[Piece]:
+        """All pieces of which no batch was made yet."""
+        return [*self._begun, *(self._early[number] for number in sorted(self._early))]
+
     def forget(self, taken: Iterable[int]) -> None:
         """Pieces with these numbers are kept elsewhere."""
         for number in taken:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbook.beam import options as beam_options
 from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
+from workbook.cdc import orders
 from workbook.cdc.ledger import Ledger, Position
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.pubsub import make_ready
@@ -55,10 +57,11 @@ def set_up(
     settings: Settings,
     journal: Journal,
     folder: Path,
+    mapping_text: str = "",
 ) -> Readiness:
     """Make ready to follow the source; a second time that is nothing. Raises Refused where it cannot be followed.
 
-    After a new bulk load the stream begins anew at its position.
+    `mapping_text` is the mapping as its file has it, for workers of a pipeline. After a new bulk load the stream begins anew at its position.
     """
     if settings.bulk.mode == "refresh":
         raise Refused(
@@ -75,6 +78,10 @@ def set_up(
     if settings.cdc.transport == "pubsub":
         Waiting(settings.environment).create(target, journal)
         make_ready(settings, journal)
+    if settings.cdc.apply == "beam":
+        beam_options.installed()
+        orders.orders(settings)
+        orders.keep(target, settings, mapping_text, journal)
     streamed = Streamed(target, settings.environment)
     if settings.cdc.warehouse:
         streamed.create(journal)

@@ -51,7 +51,7 @@ class Status:
         if self.lag_seconds is not None and self.lag_seconds > max_lag:
             found.append(f"it is {self.lag_seconds:,.1f} s behind, and {max_lag:,.0f} are allowed")
         if self.dead:
-            found.append(f"{self.dead} dead letters wait")
+            found.append(f"{self.dead} dead letters wait: workbook cdc dead-letters -p FILE")
         found += [f"{item['table']} is not followed: {item['reason']}" for item in self.stopped_tables]
         if self.warehouse and self.warehouse.failure:
             found.append(f"the last merge into the warehouse failed: {self.warehouse.failure}")
@@ -120,6 +120,8 @@ class Report:
         self._behind_since = self._heard_since = 0.0
         self._lags = (0.0, 0.0)
         self._place: tuple[Any, ...] = ()
+        self._message: tuple[Any, ...] | None = None  # over Pub/Sub: the last one applied
+        self._beats = 0  # how often the engine of now was heard again at the same place
         self._last_at = 0.0
         self.outcome = Outcome()
         self.caught_up = False
@@ -128,6 +130,7 @@ class Report:
     def started(self, pid: int) -> None:
         """An engine was started."""
         self.engines.append(pid)
+        self._place, self._message, self._beats = (), None, 0
         self.write()
 
     def tables(self, stopped: Sequence[Stopped], dead: int, position: Position) -> None:
@@ -138,8 +141,9 @@ class Report:
         """A batch is committed on the target."""
         now = time.time()
         self.outcome += outcome
-        if (place := (offset.get("gtids"), offset.get("file"), offset.get("pos"))) != self._place:
-            self._place, self._heard_since = place, now
+        self._message = _message(offset)
+        if "snapshot" not in offset:  # there the engine still reads definitions
+            self._heard(offset, now)
         if changes:
             self._last_at = changes[-1].at
             self._lags = max(0.0, read_at - changes[-1].at), now - read_at
@@ -154,12 +158,23 @@ class Report:
         if behind != self._behind:
             self._behind_since = now
         self._behind, self._kept = behind, kept
+        # A pipeline elsewhere applies what the engine sends: heartbeats show by their numbers.
+        if self._message is not None and _message(position.offset) != self._message:
+            self._heard(position.offset, now)
+        self._message = _message(position.offset)
         # The engine's position names a transaction without rows in scope only when another has begun. Where nothing
         # moves on either side for two heartbeats, the rest is such a transaction; the ledger waits for the engine's word.
-        still = now - max(self._behind_since, self._heard_since) > _STILL_SECONDS
+        # An engine that was not heard twice there may still be on its way.
+        still = self._beats > 0 and now - max(self._behind_since, self._heard_since) > _STILL_SECONDS
         self.caught_up = not behind or (still and behind.count(":") == 1 and "-" not in behind.partition(":")[2])
         if not self._recent or now - self._recent[-1][0] > 1:
             self._points.append((now, self._lag(now) or 0.0, self._pace(now)))
+
+    def _heard(self, offset: Mapping[str, Any], now: float) -> None:
+        place = offset.get("gtids"), offset.get("file"), offset.get("pos")
+        self._beats = self._beats + 1 if place == self._place else 0
+        if place != self._place:
+            self._place, self._heard_since = place, now
 
     def unreachable(self) -> None:
         """A server could not be asked."""
@@ -209,6 +224,10 @@ class Report:
             part = self._folder / f"{name}.part"
             part.write_text(text, encoding="utf-8")
             part.replace(self._folder / name)
+
+
+def _message(offset: Mapping[str, Any]) -> tuple[Any, ...]:
+    return offset.get("epoch"), offset.get("number")
 
 
 def shown(stopped: Sequence[Stopped]) -> tuple[Mapping[str, str], ...]:

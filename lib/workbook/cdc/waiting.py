@@ -48,6 +48,11 @@ class Waiting:
         """The epoch that counts; 0 where none was begun."""
         return int(target.scalar(f"SELECT COALESCE(MAX(epoch), 0) FROM {self.table} WHERE number = 0"))
 
+    def first(self, target: Server, epoch: int) -> int | None:
+        """The lowest number that waits, or None."""
+        found = target.scalar(f"SELECT MIN(number) FROM {self.table} WHERE epoch = %s AND number > 0", (epoch,))
+        return None if found is None else int(found)
+
     def store(self, target: Server, pieces: Iterable[Piece]) -> None:
         """Keep pieces; those that are there already are passed over."""
         with target.session() as session:

@@ -111,7 +111,7 @@ def backward(
     swapped = settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"databases": names}),
-            "cdc": settings.cdc.model_copy(update={"transport": "direct", "warehouse": False}),
+            "cdc": settings.cdc.model_copy(update={"transport": "direct", "apply": "local", "warehouse": False}),
         }
     )
     folder = folder.with_name(f"{folder.name}.reverse")

@@ -39,7 +39,8 @@ from workbook.validate.keyed import keyed_chunks
 from workbook.validate.touched import cascades_told, place, touched_since
 from workbook.warehouse import statements as whole
 from workbook.warehouse.extract import EVERYWHERE, Snapshot, Where, count_losses, extract
-from workbook.warehouse.load import Loader, table_object
+from workbook.warehouse.ground import table_object
+from workbook.warehouse.load import Loader
 from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
 from workbook.warehouse.statements import Place
 
@@ -103,13 +104,13 @@ class NightLoader(Loader):
             )
         super().prepare(mapped)
         name = f"{raw}.{states.NAME}"
-        if name in self._existing and table_object(name) not in self.owned:
+        if name in self.ground.existing and table_object(name) not in self.ground.owned:
             raise Refused(
                 f"The warehouse already holds {name}, and the workbook did not make it.",
                 "A table that was there before is never written to.",
                 "Move it away, or name another dataset under `warehouse` in the params.",
             )
-        self._journaled(
+        self.ground.make(
             table_object(name),
             f"DROP TABLE IF EXISTS {bigquery_path(self.project, raw, states.NAME)}",
             partial(self.jobs.run, states.create_statement(self.project, raw), f"making {name}"),
@@ -124,7 +125,7 @@ class NightLoader(Loader):
             for row in self.jobs.run(states.read_statement(self.project, raw), "reading what was loaded")
         }
         listed = {mapped.warehouse_name for mapped, _ in pairs}
-        left = {name: kept[name] for name in kept if name not in listed and f"{raw}.{name}" in self._existing}
+        left = {name: kept[name] for name in kept if name not in listed and f"{raw}.{name}" in self.ground.existing}
         self._left = tuple(f"{self.warehouse.dataset}.{name}" for name in left)
         counted = self._counted([self.place(mapped) for mapped, _ in pairs if mapped.warehouse_name in kept])
         for mapped, table in pairs:
@@ -148,7 +149,7 @@ class NightLoader(Loader):
         return mapped.mode or self.warehouse.mode
 
     def _counted(self, places: Sequence[Place]) -> dict[str, tuple[int, int]]:
-        there = [one for one in places if {one.raw, one.clean} <= self._existing]
+        there = [one for one in places if {one.raw, one.clean} <= self.ground.existing]
         found: dict[str, tuple[int, int]] = {}
         for sql in count_rows(there):
             for row in self.jobs.run(sql, "counting rows of the warehouse"):

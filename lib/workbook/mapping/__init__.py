@@ -1,6 +1,6 @@
 """Source to destination: segments, types, cleaning rules and what is lost."""
 
-from workbook.mapping.file import load_mapping
+from workbook.mapping.file import load_mapping, mapping_of
 from workbook.mapping.gaps import GapReport, gaps
 from workbook.mapping.generate import generate
 from workbook.mapping.merge import additions, merge
@@ -21,5 +21,6 @@ __all__ = [
     "gaps",
     "generate",
     "load_mapping",
+    "mapping_of",
     "merge",
 ]

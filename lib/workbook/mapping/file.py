@@ -44,8 +44,12 @@ def load_mapping(path: str | Path, catalog: Catalog, emulated: bool = False) -> 
 
     Raises UsageError for a file that is missing or malformed, and Refused for a type that no rule knows.
     """
-    text = read_text(path)
-    found = mapping_from(parse(text, str(path)), str(path), catalog, emulated)
+    return mapping_of(read_text(path), catalog, emulated, str(path))
+
+
+def mapping_of(text: str, catalog: Catalog, emulated: bool = False, origin: str = "the mapping") -> Mapping:
+    """The mapping in the text of a mapping file; messages name its `origin`."""
+    found = mapping_from(parse(text, origin), origin, catalog, emulated)
     return replace(found, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 

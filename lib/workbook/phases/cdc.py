@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +23,19 @@ from workbook.cdc import (
     Merged,
     Properties,
     Status,
+    cloud,
     noted_snapshot,
     set_up,
     shown,
 )
+from workbook.cdc.ledger import UNREAD
+from workbook.cdc.letters import READ, Letters
 from workbook.cdc.merge_result import warehouse_status
 from workbook.cdc.tables import target_catalog
 from workbook.cutover import FORWARD, HELD, NONE, REVERSE, Course, State, backward, forward, refuse_after_cutover
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import Mapping, load_mapping
+from workbook.mapping.file import read_text
 from workbook.params import Settings
 from workbook.phases.context import Phase, mapping_file
 from workbook.phases.ledger import Ledger as PhaseLedger
@@ -116,7 +120,8 @@ def make_ready(course: Course, settings: Settings) -> None:
     """Set the stream up where it goes forward; the way back was set up by the cutover."""
     if course.way == FORWARD:
         journal = PhaseLedger(settings.environment).journal("cdc")
-        set_up(course.origin, course.destination, course.catalog, course.mapping, settings, journal, course.folder)
+        about = course.origin, course.destination, course.catalog, course.mapping, settings
+        set_up(*about, journal, course.folder, _mapping_text(settings))
 
 
 def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Followed:
@@ -126,17 +131,19 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
     with following(phase.settings):
         folder = state_folder(phase.settings)
         about = phase.source, phase.target, phase.catalog, phase.mapping, phase.settings
-        readiness = set_up(*about, phase.journal, folder)
+        readiness = set_up(*about, phase.journal, folder, _mapping_text(phase.settings))
         report = Follower(*about, folder, log).run(lambda: False, until_caught_up=True, seconds=seconds)
     merged = merge_now(phase.settings, log) if phase.settings.cdc.warehouse else None
+    ledger, shown = Ledger(phase.settings.environment), phase.settings.validate_.show_values
     return Followed(
         report.status,
         readiness,
         properties,
         time.monotonic() - began,
         phase.settings.cdc.max_lag_s,
-        {"application.properties": properties.text},
+        {"application.properties": properties.text, **cloud(phase.settings).files},
         merged,
+        Letters.read(ledger, phase.target, phase.catalog, phase.mapping, shown),
     )
 
 
@@ -152,6 +159,10 @@ def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:
     catalog = read_catalog(source, settings.source.databases)
     emulated = settings.warehouse.endpoint is not None
     return source, target, catalog, load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated)
+
+
+def _mapping_text(settings: Settings) -> str:
+    return read_text(mapping_file(settings, PhaseLedger(settings.environment)))
 
 
 def merge_now(settings: Settings, say: Callable[[str], None]) -> Merged:
@@ -354,20 +365,45 @@ def _lock_path(settings: Settings) -> Path:
     return reports_folder() / f".{settings.environment}.cdc.lock"
 
 
+def dead_letters(settings: Settings, show_values: bool) -> Letters:
+    """The changes that the target refused, and the messages that could not be read."""
+    course = course_of(settings)
+    return Letters.read(course.ledger, course.destination, course.catalog, course.mapping, show_values)
+
+
 def replay(settings: Settings, say: Callable[[str], None]) -> int:
     """Try all dead letters again, retryable and permanent; how many are left. Not while the source is followed."""
     with following(settings):
         course = course_of(settings)
-        ledger, target = course.ledger, course.destination
-        if not ledger.exists(target):
+        if not course.ledger.exists(course.destination):
             say("There are no dead letters.")
             return 0
-        follower = course.follower(say)
-        outcome = follower.replay()
-        left = ledger.letters(target)
-    say(f"{outcome.applied} applied, {outcome.stale} overtaken by later changes, {len(left)} left.")
-    for letter in left[:20]:
+        outcome = course.follower(say).replay()
+        left = course.ledger.dead_count(course.destination)
+    say(f"{outcome.applied} applied, {outcome.stale} overtaken by later changes, {left} left.")
+    if left:
+        say(f"To read them: {READ}")
+    return left
+
+
+def forget(settings: Settings, numbers: Sequence[int], say: Callable[[str], None]) -> int:
+    """Let dead letters go, for good; how many are left. Raises UsageError where one is not there: then none is let go."""
+    with following(settings):
+        course = course_of(settings)
+        ledger, target = course.ledger, course.destination
+        there = {letter.number: letter for letter in ledger.letters(target)} if ledger.exists(target) else {}
+        if missing := [str(number) for number in numbers if number not in there]:
+            raise UsageError(
+                f"There is no dead letter {', '.join(missing)}.",
+                "None was let go.",
+                f"Their numbers are shown by: {READ}",
+            )
+        ledger.dismiss(target, numbers)
+        left = ledger.dead_count(target)
+    refused = [str(number) for number in numbers if there[number].kind != UNREAD]
+    say(f"{len(numbers)} let go, {left} left.")
+    if refused:
         say(
-            f"  {letter.number}: {letter.kind}, {'.'.join(letter.path)} at {letter.change.transaction}: {letter.error[:200]}"
+            f"Of {', '.join(refused)} the change is missing on the target now: workbook run validate, then workbook repair."
         )
-    return len(left)
+    return left

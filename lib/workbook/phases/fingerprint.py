@@ -74,11 +74,12 @@ def _accounts(target: Server, catalog: Catalog) -> dict[str, str]:
 
 
 def warehouse_fingerprint(client: "bigquery.Client", settings: Settings) -> dict[str, str]:
-    """Hashes of the tables in the raw and the clean dataset: schema and row count."""
+    """Hashes of the tables in the datasets of raw and clean tables and of marts: schema and row count."""
     from google.cloud.exceptions import NotFound
 
     found = {}
-    for dataset in (settings.warehouse.raw_dataset, settings.warehouse.dataset):
+    names = settings.warehouse
+    for dataset in (names.raw_dataset, names.dataset, names.marts_dataset):
         try:
             tables = list(client.list_tables(f"{client.project}.{dataset}"))
         except NotFound:

@@ -347,14 +347,14 @@ def _exact(share: float) -> str:
 def _losses(segment: Segment, mapping: Mapping, tables: Sequence["TableVerdict"]) -> Criterion:
     """Losses by type rules, those that happened; by the form of values alone, those that the mapping takes on."""
     accepted = set(segment.requirements.losses)
-    rules = {(path[1], column.name): column.rule for path in segment.tables for column in mapping.tables[path].columns}
+    rules = {(*path, column.name): column.rule for path in segment.tables for column in mapping.tables[path].columns}
     form = {rule for rule in rules.values() if _LOSS[rule] == "representation"}
     refused = set() if "representation" in accepted else form - accepted
-    lost: dict[tuple[str, str], int] = {}
+    lost: dict[tuple[str, str, str], int] = {}
     for table in tables:
         for item in table.let_through:
             if item.kind == "type":
-                key = table.table, item.column
+                key = table.database, table.table, item.column
                 lost[key] = max(lost.get(key, 0), item.rows or 0)
     wrong = {key: count for key, count in lost.items() if rules.get(key) not in accepted}
     unread = [table for table in tables if table.rows_source is None]
@@ -366,9 +366,7 @@ def _losses(segment: Segment, mapping: Mapping, tables: Sequence["TableVerdict"]
         f"none but {', '.join(segment.requirements.losses)}" if accepted else "none",
         NOT_MET if wrong or refused else UNJUDGED if unread else MET,
         figure,
-        _listed(
-            [f"{table}.{column}: {count:,} by {rules.get((table, column))}" for (table, column), count in wrong.items()]
-        )
+        _listed([f"{'.'.join(key)}: {count:,} by {rules.get(key)}" for key, count in wrong.items()])
         or _listed([f"the form of values changes by {rule}" for rule in sorted(refused)])
         or _listed([f"{table.database}.{table.table}: {table.why}" for table in unread]),
     )

@@ -6,8 +6,8 @@ from google.cloud import bigquery
 
 from workbook.names import bigquery_path
 from workbook.params import Warehouse
-from workbook.warehouse import statements
 from workbook.warehouse.jobs import Jobs
+from workbook.warehouse.statements import Layout
 
 # The API's own names of types, and the others that mean the same.
 _NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -16,9 +16,13 @@ _NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 class BigQuery:
     """The real service: it does all that the statements say."""
 
-    def forgotten(self, made: bigquery.Table, place: statements.Place) -> list[str]:
+    def forgotten(self, made: bigquery.Table, layout: Layout) -> list[str]:
         """Set on `made`, just created by a statement, what that statement said and the service forgot; the properties set."""
         return []
+
+    def cost(self, bytes_said: int | None) -> int | None:
+        """The bytes that a job was said to read or to have read; None where the service does not know."""
+        return bytes_said
 
     def estimate(self, jobs: Jobs, sql: str, tables: Sequence[str], during: str) -> int:
         """The bytes that a statement over `tables` (dataset.table) would read, by a dry run."""
@@ -32,11 +36,15 @@ class BigQuery:
 class Emulator(BigQuery):
     """The emulator forgets the partitions, clusters and labels of CREATE TABLE AS."""
 
-    def forgotten(self, made: bigquery.Table, place: statements.Place) -> list[str]:
-        made.labels = dict([statements.LABEL])
-        made.time_partitioning = statements.partitioning(place.mapped)
-        made.clustering_fields = statements.clustering(place.mapped) or None
+    def forgotten(self, made: bigquery.Table, layout: Layout) -> list[str]:
+        made.labels = dict(layout.labels)
+        made.time_partitioning = layout.partitioning
+        made.clustering_fields = list(layout.clustering) or None
         return ["labels", "time_partitioning", "clustering_fields"]
+
+    def cost(self, bytes_said: int | None) -> int | None:
+        """The emulator says 0 of whatever it is asked."""
+        return None
 
     def estimate(self, jobs: Jobs, sql: str, tables: Sequence[str], during: str) -> int:
         """What the tables hold as text, all of it: the emulator's dry run checks a statement and says that it reads nothing."""

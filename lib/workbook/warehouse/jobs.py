@@ -141,11 +141,39 @@ class Jobs:
 
     def estimate(self, sql: str, during: str) -> int:
         """The bytes that BigQuery says a statement would read, by a dry run; the statement is checked and not run."""
+        return self.dry_run(sql, during)[0]
+
+    def dry_run(self, sql: str, during: str) -> tuple[int, list[bigquery.SchemaField]]:
+        """The bytes that BigQuery says a query would read, and the columns that it would give; it is checked and not run."""
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
-        return self._explained(
-            during,
-            lambda: int(self.client.query(sql, location=self.location, job_config=config).total_bytes_processed or 0),
-        )
+
+        def ask() -> tuple[int, list[bigquery.SchemaField]]:
+            job = self.client.query(sql, location=self.location, job_config=config)
+            return int(job.total_bytes_processed or 0), list(job.schema or [])
+
+        return self._explained(during, ask)
+
+    def measured(self, sql: str, during: str) -> tuple[list[dict[str, Any]], int]:
+        """The rows of one statement, and the bytes that it read."""
+
+        def ask() -> tuple[list[dict[str, Any]], int]:
+            job = self.client.query(sql, location=self.location)
+            rows = [dict(row) for row in job.result()]
+            return rows, int(job.total_bytes_processed or 0)
+
+        return self._explained(during, ask)
+
+    def copy(self, name: str, to: str) -> None:
+        """Put a table (dataset.table) at once into the place of another, with its columns and its layout."""
+        config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE)
+        project = self.client.project
+
+        def copy() -> None:
+            self.client.copy_table(
+                f"{project}.{name}", f"{project}.{to}", location=self.location, job_config=config
+            ).result()
+
+        self._explained(f"putting {name} into the place of {to}", copy)
 
     def make_table(self, table: bigquery.Table) -> None:
         """Make a table as it is described; one of its name that is there stays."""

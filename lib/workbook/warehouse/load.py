@@ -15,7 +15,7 @@ import pymysql
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog, Table
-from workbook.errors import Refused, TerminalError
+from workbook.errors import Refused
 from workbook.mapping import cleaning
 from workbook.mapping.objects import Mapping, TableMap
 from workbook.params import Settings
@@ -25,6 +25,7 @@ from workbook.servers import Server
 from workbook.warehouse import statements
 from workbook.warehouse.dialect import dialect_of
 from workbook.warehouse.extract import ParquetFile, Snapshot, count_losses, extract, snapshot
+from workbook.warehouse.ground import Ground, table_object
 from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
 from workbook.warehouse.statements import Place, place_of
@@ -69,16 +70,6 @@ def clean_again(
     return loader.clean(nothing, place, table).rows_clean
 
 
-def table_object(name: str) -> str:
-    """How the journal names a table of the warehouse, given as dataset.table."""
-    return f"warehouse table {name}"
-
-
-def dataset_object(name: str) -> str:
-    """How the journal names a dataset of the warehouse."""
-    return f"dataset {name}"
-
-
 def checked(catalog: Catalog, mapping: Mapping) -> list[tuple[TableMap, Table]]:
     """The tables in scope with what the target holds under their names."""
     pairs = []
@@ -110,9 +101,7 @@ class Loader:
         self.dialect = dialect_of(settings.warehouse)
         self.project = client.project
         self.journal = journal
-        self.owned = set(owned)
-        self._journal_lock = threading.Lock()
-        self._existing: set[str] = set()
+        self.ground = Ground(self.jobs, journal, owned)
 
     def run(self, catalog: Catalog, mapping: Mapping) -> WarehouseResult:
         """Load all tables in scope of one snapshot."""
@@ -150,41 +139,14 @@ class Loader:
 
     def prepare(self, mapped: Sequence[TableMap]) -> None:
         """Refuse what must not be replaced, then make the datasets that are not there."""
-        missing = []
-        for name in (self.warehouse.raw_dataset, self.warehouse.dataset):
-            dataset = self.jobs.dataset(name)
-            if dataset is None:
-                missing.append(name)
-                continue
-            if (dataset.location or "").lower() != self.warehouse.location.lower():
-                raise Refused(
-                    f"The dataset {name} lies in {dataset.location}, and the params say {self.warehouse.location}.",
-                    "Data does not move between locations by a query.",
-                    "Set warehouse.location to where it lies, or name another dataset.",
-                )
-            self._existing |= {f"{name}.{table}" for table in self.jobs.tables(name)}
-        wanted = [name for item in mapped for name in self.wanted(self.place(item))]
-        # Names are told apart by their case in BigQuery, but by few people.
-        foreign = [name for name in wanted if name in self._existing and table_object(name) not in self.owned]
-        if foreign:
-            raise Refused(
-                f"The warehouse already holds {foreign[0]}"
-                + (f" and {len(foreign) - 1} more tables of the mapping" if len(foreign) > 1 else "")
-                + ", and the workbook did not make it.",
-                "A table that was there before is never replaced.",
-                "Move it away, or name another dataset under `warehouse` in the params.",
-            )
-        for name in missing:
-            description = f"{'Raw' if name == self.warehouse.raw_dataset else 'Clean'} tables of the migration workbook"
-            self._journaled(
-                dataset_object(name),
-                statements.drop_dataset(self.project, name),
-                partial(self.jobs.make_dataset, name, description),
-            )
+        names = (self.warehouse.raw_dataset, self.warehouse.dataset)
+        for name in self.ground.look(names, [name for item in mapped for name in self.wanted(self.place(item))]):
+            kind = "Raw" if name == self.warehouse.raw_dataset else "Clean"
+            self.ground.make_dataset(name, f"{kind} tables of the migration workbook")
 
     def expect(self, names: Collection[str]) -> None:
         """Know that these tables are there."""
-        self._existing |= set(names)
+        self.ground.existing |= set(names)
 
     def wanted(self, place: Place) -> tuple[str, ...]:
         """The tables that a load makes for one of the mapping."""
@@ -265,7 +227,7 @@ class Loader:
             rejected = {
                 row["rule"]: int(row["number"]) for row in self.jobs.run(statements.count_rejected(place), during)
             }
-        elif place.rejected in self._existing and table_object(place.rejected) in self.owned:
+        elif place.rejected in self.ground.existing and table_object(place.rejected) in self.ground.owned:
             # An earlier mapping set rows aside; what it left would look like this load's.
             self.jobs.run(statements.drop_table(place, place.rejected), during)
         changed: list[Changed] = []
@@ -290,19 +252,19 @@ class Loader:
             bigquery.SchemaField.from_api_repr({**field.to_api_repr(), "description": texts[field.name]})
             for field in made.schema
         ]
-        self.jobs.update(made, ["schema", *self.dialect.forgotten(made, place)])
+        self.jobs.update(made, ["schema", *self.dialect.forgotten(made, statements.layout(place.mapped))])
         return int(made.num_rows or 0)
 
     def make_way(self, place: Place, name: str, table: Table) -> None:
         """Drop a table of ours that the service could not replace by one of the columns of `place`."""
         schema = statements.raw_schema(place.mapped, table)
-        if name in self._existing and self.dialect.in_the_way(self.jobs.table(name), schema):
+        if name in self.ground.existing and self.dialect.in_the_way(self.jobs.table(name), schema):
             self.jobs.run(statements.drop_table(place, name), f"making way for {name}")
-            self._existing.discard(name)
+            self.ground.existing.discard(name)
 
     def _drop_other_layout(self, place: Place, name: str, laid_out: bool) -> None:
         """Drop our table of an earlier load where it is laid out otherwise: BigQuery replaces none such."""
-        if name not in self._existing:
+        if name not in self.ground.existing:
             return
         there = self.jobs.table(name)
         wanted = statements.partitioning(place.mapped) if laid_out else None
@@ -319,29 +281,12 @@ class Loader:
         rows = self._replaced(place, place.raw, load)
         if self.laid_out:
             made = self.jobs.table(place.raw)
-            if forgotten := self.dialect.forgotten(made, place):
+            if forgotten := self.dialect.forgotten(made, statements.layout(place.mapped)):
                 self.jobs.update(made, forgotten)
         return rows
 
     def _replaced(self, place: Place, name: str, action: Callable[[], Result]) -> Result:
-        return self._journaled(table_object(name), statements.drop_table(place, name), action)
-
-    def _journaled(self, name: str, undo: str, action: Callable[[], Result]) -> Result:
-        """Do what makes an object, its undo noted first; an object of ours is noted already."""
-        if name in self.owned:
-            return action()
-        with self._journal_lock:
-            number = self.journal.intend(name, undo, "warehouse")
-        try:
-            result = action()
-        except TerminalError:
-            # Jobs are all or nothing: one that BigQuery refused has made no table.
-            with self._journal_lock:
-                self.journal.cancel(number)
-            raise
-        with self._journal_lock:
-            self.journal.confirm(number)
-        return result
+        return self.ground.make(table_object(name), statements.drop_table(place, name), action)
 
     def place(self, mapped: TableMap) -> Place:
         """Where a table goes."""

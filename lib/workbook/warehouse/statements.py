@@ -1,5 +1,6 @@
 """The GoogleSQL statements and schemas of the warehouse, made of a mapping and the catalog; nothing here connects."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from google.cloud.bigquery import SchemaField, TimePartitioning
@@ -48,6 +49,20 @@ class Place:
     def wanted(self) -> tuple[str, ...]:
         """The tables that are made."""
         return (self.raw, self.clean, self.rejected) if cleaning.sets_aside(self.mapped) else (self.raw, self.clean)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a statement that makes a table says beside its columns."""
+
+    labels: Mapping[str, str]
+    partitioning: TimePartitioning | None
+    clustering: Sequence[str]
+
+
+def layout(mapped: TableMap) -> Layout:
+    """The layout of a clean table."""
+    return Layout(dict([LABEL]), partitioning(mapped), clustering(mapped))
 
 
 def place_of(mapped: TableMap, project: str, warehouse: Warehouse) -> Place:
