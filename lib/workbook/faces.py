@@ -59,7 +59,7 @@ _VERDICTS = {
     **dict.fromkeys(
         ("incomparable", "decide", "unknown", "unproven", "unmapped", "unregistered"), ("warn", "question")
     ),
-    **dict.fromkeys(("mend", "warning", "lossy", "stopped", "extra", "still there"), ("warn", "warning")),
+    **dict.fromkeys(("mend", "warning", "lossy", "stopped", "extra", "still there", "held back"), ("warn", "warning")),
     **dict.fromkeys(("note", "info", "new", "own"), ("info", "info")),
     **dict.fromkeys(("tolerated", "sampled", "masked"), ("info", "about")),
     **dict.fromkeys(("skipped", "out", "no", "none", "undone", "ignored", "quiet", "not needed"), ("plain", "dash")),

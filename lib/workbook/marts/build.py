@@ -106,7 +106,7 @@ class Builder:
             built = self._build(mart)
         except TerminalError as error:
             # One mart's query is at fault, not the night: the others are built, and the page says what BigQuery said.
-            built = Built(mart, status="error", why=error.found)
+            built = Built(mart, status="error", why=" ".join(error.found.split()))
         return replace(built, seconds=time.monotonic() - began)
 
     def _build(self, mart: Mart) -> Built:

@@ -228,11 +228,14 @@ def _check(marts: Sequence[Mart], tests: Sequence[MartTest], folder: Path, mappi
     tables = mapping.in_scope
     rejected = [table.rejected_name for table in tables if cleaning.sets_aside(table)]
     clean = [table.warehouse_name for table in tables]
+    later = {table.warehouse_name for table in mapping.tables.values()} - set(clean)
     known = {"clean": clean, "raw": clean + rejected, "marts": [mart.name for mart in marts]}
     items: list[Mart | MartTest] = [*marts, *tests]
     for item in items:
         file = folder / (f"{item.name}.sql" if isinstance(item, Mart) else f"tests/{item.name}.sql")
         for one in item.reads:
+            if one.layer != "marts" and one.table in later:
+                raise _bad(file, f"it reads {one}, whose segment the mapping does not have in scope")
             if one.table not in known[one.layer]:
                 raise _bad(
                     file,
