@@ -69,15 +69,15 @@ class Proxy:
         self.cut()
 
 
-def kill_server(state: dict[str, Any], role: str) -> None:
-    """Kill a server of the sandbox as a power cut would, start it again, and wait until it answers."""
+def kill_server(state: dict[str, Any], role: str, *options: str) -> None:
+    """Kill a server of the sandbox as a power cut would, start it again, with these options besides, and wait until it answers."""
     folder = Path(state["params"]).parent
     pid = pid_of(folder, role)
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
     os.kill(pid, signal.SIGKILL)
     while pid_alive(pid):
         time.sleep(0.02)
-    start_server(state, role, command)
+    start_server(state, role, [*command, *options])
 
 
 def start_server(state: dict[str, Any], role: str, command: list[str]) -> None:

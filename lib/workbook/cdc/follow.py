@@ -74,8 +74,10 @@ class Follower:
         self._applier: Applier | None = None
         self._wires: tuple[Wire, ...] = ()
         self._left: Position | None = None
+        self._binlog = ""
+        self._silent = False
         self.report = Report(folder, settings.environment)
-        self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report)
+        self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report, folder)
 
     def run(self, stop: Callable[[], bool], until_caught_up: bool = False, seconds: float | None = None) -> Report:
         """Follow the source; what came of it."""
@@ -92,6 +94,7 @@ class Follower:
                     batches = engine.take(0.2, self._settings.cdc.batch_rows)
                     if not batches and engine.silent() > (_SILENCE_SECONDS if engine.spoke else _START_SECONDS):
                         raise EngineEnded("it has sent no heartbeat")
+                    self._plan_anew(batches)
                     batches = self._whole(engine, batches) if batches else batches
                     if isinstance(engine, Published) and (unread := engine.unread()):
                         self._put_aside(engine, unread)
@@ -109,7 +112,7 @@ class Follower:
                 if engine.past_history and not self._complete.exists():
                     self._complete.touch()
                 self._watch.look()
-                if until_caught_up and self.report.caught_up and not batches:
+                if until_caught_up and self.report.caught_up and self._watch.proven and not batches:
                     break
             self.report.end("stopped", "")
         except BaseException as error:
@@ -147,6 +150,7 @@ class Follower:
         properties = engine_properties(lines, self._folder, first, {PASSWORD: password}, batch)
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
         engine = Engine(properties, offset, self._folder / "engine.log")
+        self._binlog = str(offset.get("file"))
         self.report.started(engine.pid)
         self._say(
             f"The engine starts at {offset.get('file')}:{offset.get('pos')}"
@@ -187,10 +191,6 @@ class Follower:
         except TransientError as error:
             raise EngineEnded(error.found) from None
 
-    def prove(self) -> None:
-        """Raise TerminalError where what was applied last may have left something out."""
-        self._watch.prove()
-
     def bury(self, name: str, data: bytes, why: str) -> None:
         """Note what cannot be read as a dead letter."""
         text = data.decode("utf-8", "backslashreplace")
@@ -209,6 +209,14 @@ class Follower:
             )
         self._say(f"The engine ended ({reason[:300]}); it is started again")
         time.sleep(min(2.0**starts, 20) / 4)
+
+    def _plan_anew(self, batches: list[Batch]) -> None:
+        """Forget the plans where another file of the binlog begins: the source may have been started anew, and not log
+        any more what its foreign keys do."""
+        file = str(batches[-1].offset.get("file")) if batches else self._binlog
+        if file != self._binlog:
+            self.disconnect()
+            self._binlog = file
 
     def _whole(self, engine: Engine | Published, batches: list[Batch]) -> list[Batch]:
         """The batches, with the next one where they end between the two halves of a new key."""
@@ -240,7 +248,6 @@ class Follower:
         offset = {**batches[-1].offset, "gtids": str(gtids)}
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
-        self._watch.marks(marks, batches[0].offset)
         return outcome
 
     def _read(self, line: bytes) -> Change | Mark | None:
@@ -305,9 +312,13 @@ class Follower:
             return None
         wire.rows(f"SELECT GET_LOCK('{streamed.writer_lock}', 0)")
         tables = {item.path: item for item in self._mapping.on_target().in_scope}
-        silent = silent_cascades(self._catalog.version, self._catalog.variables)
         return Outbox(
-            wire, self._target, self._settings, tables, lambda: target_catalog(self._target, self._mapping), silent
+            wire,
+            self._target,
+            self._settings,
+            tables,
+            lambda: target_catalog(self._target, self._mapping),
+            self._silent,
         )
 
     def _lock(self, target: Wire) -> None:
@@ -344,6 +355,8 @@ class Follower:
         """How each table's changes are applied, by the definitions as they are now on both sides."""
         here = {row["name"] for row in self._source.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
         source = read_catalog(self._source, [name for name in self._settings.source.databases if name in here])
+        # What was written before the server began to log cascades may come after that still.
+        self._silent = self._silent or silent_cascades(source.version, source.variables)
         return plans(
             source,
             target_catalog(self._target, self._mapping),
@@ -351,7 +364,7 @@ class Follower:
             self._ledger.numbers(self._target),
             self._tokens,
             lambda item: converted_columns(source.table[item.path], item.target),
-            silent_cascades(source.version, source.variables),
+            self._silent,
         )
 
     def disconnect(self) -> None:

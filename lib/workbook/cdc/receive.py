@@ -63,7 +63,6 @@ class Receiver:
             self._put_aside(unread)
             outcome, left = self._apply(queue)
             self._waiting.store(self._target, left)
-            self._follower.prove()
         return Taken(outcome, len(left), old, len(unread))
 
     def close(self) -> None:
