@@ -31,6 +31,7 @@ from workbook.phases import open_phase
 from workbook.phases.context import settings_from
 from workbook.phases.rollback import rollback
 from workbook.sandbox.shop.statements import split_statements
+from workbook.warehouse.jobs import Jobs
 
 SHOP_MARTS = CHECKOUT / "params" / "marts" / "shop"
 TABLES = ("tables_customers", "tables_catalog", "tables_payments", "tables_orders", "payments_keys")
@@ -366,6 +367,29 @@ SIZE = "description: 'What it''s about: \"größe\" 😀'\ncolumns: {id: The id.
 SIZE_SQL = "SELECT id, gro__e AS size, n FROM clean.it_s__a__table -- no marts.here, 'clean.nothing'\n;"
 
 
+def test_a_night_cut_off_between_two_marts_is_finished_by_running_it_again(
+    small: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(small, "sizes", SIZE, SIZE_SQL)
+    write(small, "total", "description: d\ncolumns: {n: all}", "SELECT SUM(n) AS n FROM marts.sizes WHERE is_current")
+    copy = Jobs.copy
+
+    def cut(jobs: Jobs, name: str, to: str) -> None:
+        if to.endswith(".total"):
+            raise KeyboardInterrupt
+        copy(jobs, name, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Jobs, "copy", cut)
+        with pytest.raises(KeyboardInterrupt):
+            small.night()
+    sizes = small.mart("sizes", rest="ORDER BY id")
+    assert [row[1] for row in sizes] == [1, 2]
+    night = small.night()
+    assert statuses(night) == {"sizes": "ok", "total": "ok"}
+    assert (small.mart("sizes", rest="ORDER BY id"), small.mart("total")) == (sizes, [(10,)])
+
+
 def test_what_fails_leaves_the_table_of_yesterday_and_so_does_what_needs_it(small: Nights) -> None:
     write(small, "sizes", SIZE, SIZE_SQL)
     write(
@@ -379,8 +403,7 @@ def test_what_fails_leaves_the_table_of_yesterday_and_so_does_what_needs_it(smal
     write(small, "tests/all_there", "description: Nothing is beyond 90.", "SELECT id FROM marts.sizes WHERE n > 90")
     night = small.night()
     assert statuses(night) == dict.fromkeys(("sizes", "total", "of_total", "alone"), "ok"), night.asdict()["marts"]
-    again = small.night()
-    assert [(one.began, one.ended) for one in again.built if one.began is not None] == [(0, 0)]
+    assert [(one.began, one.ended) for one in night.built if one.began is not None] == [(0, 0)]
     small.mysql("INSERT INTO `it's \"a\" table` VALUES (3, 'new', 7)")
     night = small.night()
     assert night.verdict == "failed"
