@@ -59,8 +59,8 @@ def test_a_comparison_that_does_not_see_a_type_makes_the_verdict_incomparable(
 ) -> None:
     seen = encoding.mysql_text
 
-    def blind(field: encoding.Field, kind: encoding.Kind) -> str:
-        return "'x'" if field.rule.name == "float" else seen(field, kind)
+    def blind(field: encoding.Field, kind: encoding.Kind, *cast: bool) -> str:
+        return "'x'" if field.rule.name == "float" else seen(field, kind, *cast)
 
     monkeypatch.setattr(encoding, "mysql_text", blind)
     found = migrated.validate()

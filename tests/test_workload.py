@@ -25,7 +25,7 @@ def started(scratch: Scratch) -> Migration:
     database = scratch.database()
     for statement in TABLES:
         scratch.execute(statement, database)
-    moving = Migration.of(scratch, [database])
+    moving = Migration.of(scratch, [database], validate={"fence_s": 120})
     moving.schema()
     moving.bulk()
     return moving
