@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -22,8 +23,11 @@ from workbook.catalog import read_catalog
 from workbook.cdc import look
 from workbook.errors import Refused
 from workbook.phases import open_phase
+from workbook.phases.fingerprint import differences, target_fingerprint
 from workbook.phases.rollback import rollback
+from workbook.phases.standing import where_we_are
 from workbook.sandbox import lifecycle
+from workbook.servers import Session
 
 KINDS = """
 CREATE TABLE kinds (id INT PRIMARY KEY AUTO_INCREMENT, tiny TINYINT, ub BIGINT UNSIGNED, dec1 DECIMAL(65,30), f FLOAT,
@@ -392,6 +396,54 @@ def test_the_rollback_of_a_stream_that_has_applied_nothing_is_proven(scratch: Sc
     done = rollback(stream.settings, "start", lambda text: None)
     assert done.phases == ("cdc",)
     assert stream.target.scalar(triggers, (database,)) == 1
+
+
+def test_a_rollback_to_the_end_of_the_load_brings_back_rows_that_were_kept(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All kinds of changes, definitions too, are taken back; a rollback that is cut off at any statement goes on."""
+    database = scratch.database()
+    run(scratch, database, MOST)
+    scratch.execute("CREATE TRIGGER `doubles %s` BEFORE INSERT ON child FOR EACH ROW SET NEW.id = NEW.id * 2", database)
+    stream = Stream.of(scratch, [database], cdc={"keep_rows": True})
+    phase = open_phase("cdc", {"params_file": str(stream.file)})
+    stream.migration.notes = phase.journal  # type: ignore[assignment]
+    before = target_fingerprint(stream.target)
+    run(scratch, database, CHANGES)
+    stream.start()
+    try:
+        stream.caught_up()
+        run(scratch, database, DEFINITIONS + "DROP TABLE seats;\nALTER TABLE parent ADD COLUMN w INT;")
+        stream.caught_up()
+    finally:
+        stream.stop()
+    assert len(differences(before, target_fingerprint(stream.target))) > 8
+    assert [point for point, *_ in where_we_are({"params_file": str(stream.file)}).copies or ()] == [
+        "the rows before the first change"
+    ]
+    left = iter(range(0, 60, 7))
+    execute = Session.execute
+
+    def cut_off(session: Session, sql: str, values: Any = None) -> int:
+        nonlocal steps
+        if sql.startswith(("DROP TABLE", "CREATE TABLE", "INSERT INTO", "DELETE FROM `_workbook`.`cdc_kept")):
+            steps -= 1
+            if steps < 0:
+                raise RuntimeError("killed")
+        return execute(session, sql, values)
+
+    killed = 0
+    for allowed in left:
+        steps = allowed
+        with monkeypatch.context() as patched:
+            patched.setattr(Session, "execute", cut_off)
+            try:
+                rollback(stream.settings, "start", lambda text: None)
+                break
+            except RuntimeError:
+                killed += 1
+    assert killed > 3
+    assert differences(before, target_fingerprint(stream.target)) == []
 
 
 def test_what_hinders_is_named_with_what_mends_it(scratch: Scratch) -> None:

@@ -40,6 +40,11 @@ class Cdc(BaseModel):
     server_id: int | None = Field(None, ge=1, lt=1 << 32, description="reads the binlog; none: from the environment")
     batch_rows: int = Field(8192, ge=1, le=100_000, description="changes of one transaction on the target, about")
     patience_s: float = Field(60, ge=0, le=3600, description="seconds that a lost server, engine or lock is waited for")
+    keep_rows: bool = Field(
+        False,
+        description="whether the first start keeps the rows as the bulk load left them, on the target and as large as they"
+        " are, so that `rollback bulk_load` has them back after changes were applied",
+    )
     max_lag_s: float = Field(60, gt=0, description="behind by more than this, `cdc status` ends with status 1")
     warehouse: bool = Field(
         False, description="whether changes go on into the warehouse: a log of changes, and tables merged from it"

@@ -9,10 +9,12 @@ from workbook.beam import options as beam_options
 from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
 from workbook.cdc import orders
+from workbook.cdc.kept import Kept
 from workbook.cdc.ledger import Ledger, Position
 from workbook.cdc.properties import Properties, render
 from workbook.cdc.pubsub import make_ready
 from workbook.cdc.readiness import Readiness, readiness
+from workbook.cdc.tables import target_catalog
 from workbook.cdc.waiting import Waiting
 from workbook.errors import Refused, WorkbookError
 from workbook.mapping import Mapping as MappingInForce
@@ -89,6 +91,10 @@ def set_up(
         if streamed.exists():
             streamed.begin_anew()
         shutil.rmtree(folder, ignore_errors=True)
+        kept = Kept(target, settings.environment)
+        kept.forget()
+        if settings.cdc.keep_rows:
+            kept.keep(target_catalog(target, mapping), [item.target_path for item in mapping.in_scope], journal)
         ledger.begin(target, snapshot)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     drop_triggers(target, [item.target_path for item in mapping.in_scope], journal)

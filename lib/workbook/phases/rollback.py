@@ -9,6 +9,7 @@ from workbook import plan
 from workbook.bulk.defer import restore_hindrances
 from workbook.bulk.ledger import SCHEMA
 from workbook.catalog import Catalog, read_catalog
+from workbook.cdc.kept import Kept
 from workbook.cdc.ledger import APPLIED
 from workbook.cdc.ledger import Ledger as ChangeLedger
 from workbook.cdc.pubsub import take_away
@@ -81,7 +82,8 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
         refuse_under_pipelines(ledger.pipelines(), "The rollback takes tables and accounts away that they work with")
     if "cdc" in [phase.name for phase in undoing]:
         refuse_while_following(settings, "the rollback takes its ledger away")
-        _refuse_applied(settings, to, [phase.name for phase in undoing])
+        if cut_off is None:
+            _refuse_applied(settings, to, [phase.name for phase in undoing])
     states = cut_off or {server: _expected(server, kept, done) for server in ("target", "warehouse")}
     # What a rollback that is cut off has taken back already, the one that goes on no longer finds in the ledger.
     ledger.note(_UNDER_WAY, {"to": to, "at": now(), "states": states})
@@ -102,6 +104,8 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             warehouse.query(statement).result()
             statements += 1
         take_away(settings, ledger.to_undo(phase.name, "pubsub"))
+        if phase.name == "cdc" and "bulk_load" not in names:
+            statements += Kept(target, settings.environment).bring_back()
         steps = ledger.to_undo(phase.name, "target")
         if phase is REPAIR and "bulk_load" in done and done["bulk_load"].started > done[REPAIR.name].started:
             # All rows were loaded anew since: those kept from before are of no use any more.
@@ -181,10 +185,10 @@ def _refuse_applied(settings: Settings, to: str, undoing: list[str]) -> None:
     if "bulk_load" in undoing or not ledger.exists(target):
         return
     position = ledger.position(target)
-    if position is not None and position.applied:
+    if position is not None and position.applied and not Kept(target, settings.environment).copies():
         raise Refused(
             f"{position.applied:,} changes of the source were applied to the rows since {to}.",
-            "The rows as they were before are not kept, so that state cannot be had back.",
+            "The rows as they were before were not kept (cdc.keep_rows), so that state cannot be had back.",
             "Go back to before the load (workbook rollback schema) and load again: the copy is then of that moment.",
         )
 

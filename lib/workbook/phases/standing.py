@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from workbook import faces
+from workbook.cdc.kept import Kept
 from workbook.errors import WorkbookError
 from workbook.faces import Html, human_bytes, human_seconds
 from workbook.names import mysql_string
@@ -58,7 +59,7 @@ class Standing:
     verdict: str | None = None
     signed: str = ""
     signed_by: str = ""
-    copies: tuple[tuple[str, int], ...] | None = ()
+    copies: tuple[tuple[str, str, int], ...] | None = ()
 
     @property
     def following(self) -> PhaseKind | None:
@@ -114,7 +115,7 @@ class Standing:
         )
 
     def restore_points(self) -> Html:
-        """The restore points, and what each costs: in the ledger, and for copies that a refresh keeps, on the target."""
+        """The restore points, and what each costs: in the ledger, and for rows that are kept on the target, there."""
         rows = [
             {
                 "point": f"before {stage.kind.name}",
@@ -126,12 +127,12 @@ class Standing:
             if stage.state != "pending" and stage.kind.writes
         ]
         rows += [
-            {"point": f"the copy read until {mark}", "from": "bulk_load", "where": "target", "cost": human_bytes(size)}
-            for mark, size in self.copies or ()
+            {"point": point, "from": phase, "where": "target", "cost": human_bytes(size)}
+            for point, phase, size in self.copies or ()
         ]
         if self.copies is None:
-            note = "The target cannot be reached: whether copies of a refresh are kept there is not known."
-            rows.append({"point": "copies of a refresh", "from": "", "where": "target", "cost": note})
+            note = "The target cannot be reached: whether rows are kept there is not known."
+            rows.append({"point": "rows that are kept", "from": "", "where": "target", "cost": note})
         if not rows:
             return faces.text("There is no restore point: nothing was written yet.", muted=True)
         columns = {"point": "restore point", "from": "run", "where": "where", "cost": "takes"}
@@ -195,7 +196,7 @@ def where_we_are(values: Mapping[str, Any]) -> Standing:
     return standing(settings, _copies(settings))
 
 
-def standing(settings: Settings, copies: tuple[tuple[str, int], ...] | None = ()) -> Standing:
+def standing(settings: Settings, copies: tuple[tuple[str, str, int], ...] | None = ()) -> Standing:
     """Where an environment stands, by its ledger and its reports alone."""
     ledger = Ledger(settings.environment)
     done = ledger.phases()
@@ -241,8 +242,8 @@ def _seconds(started: str, ended: str | None) -> float | None:
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 
-def _copies(settings: Settings) -> tuple[tuple[str, int], ...] | None:
-    """The copies of a refresh that are kept on the target, and their bytes; None where it cannot be reached."""
+def _copies(settings: Settings) -> tuple[tuple[str, str, int], ...] | None:
+    """What is kept on the target: what it is, the phase that keeps it, its bytes; None where it cannot be reached."""
     try:
         target = connect_target(settings)
         found = []
@@ -251,7 +252,10 @@ def _copies(settings: Settings) -> tuple[tuple[str, int], ...] | None:
             size = target.scalar(
                 f"SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({names})"
             )
-            found.append((copy.at, int(size)))
+            found.append((f"the copy read until {copy.at}", "bulk_load", int(size)))
+        kept = Kept(target, settings.environment)
+        if kept.copies():
+            found.append(("the rows before the first change", "cdc", kept.size()))
         return tuple(found)
     except WorkbookError:
         return None
