@@ -97,3 +97,24 @@ def test_a_row_without_a_key_that_would_become_another_one_is_damaged_otherwise(
     found = self_test(scratch.target, scratch.warehouse, [Subject(table, table.path, fields(table, item), "")])
     assert found.missed == ()
     assert {(damage.column, damage.what) for damage in found.planted} >= {("a", "value changed"), ("a", "NULL changed")}
+
+
+def test_a_row_of_the_warehouse_that_would_become_another_one_counts_as_no_damage(scratch: Scratch) -> None:
+    database = scratch.database()
+    for statement in ("CREATE TABLE flags (b BOOLEAN)", "INSERT INTO flags VALUES (0), (1)", "ANALYZE TABLE flags"):
+        scratch.execute(statement, database)
+    made = Migration.of(scratch, [database]).whole()
+    found = made.validate()
+    assert (found.verdict, found.selftest.missed) == ("same", ()), found.selftest
+    assert {item.place for item in found.selftest.planted} == {"target", "warehouse"}
+
+
+def test_a_number_that_is_text_in_the_warehouse_is_damaged_by_its_value(scratch: Scratch) -> None:
+    database = scratch.database()
+    values = ("0", "12.5", "-0.0000000001", "1" * 30, "10")
+    scratch.execute("CREATE TABLE sums (id INT PRIMARY KEY, d DECIMAL(65,30))", database)
+    for number, value in enumerate(values):
+        scratch.execute(f"INSERT INTO sums VALUES ({number}, {value})", database)
+    found = Migration.of(scratch, [database]).whole().validate()
+    assert (found.verdict, found.selftest.missed) == ("same", ()), found.selftest
+    assert "decimal-text" in {item.rule for item in found.selftest.planted if item.place == "warehouse"}
