@@ -1,6 +1,7 @@
 """Rows written to the target: many in a statement, each statement proven to have stored what it was given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from workbook.bulk.wire import Wire, WireError
 from workbook.cdc.change import Change, Row
@@ -11,6 +12,7 @@ from workbook.cdc.values import Undecodable
 _STATEMENT_BYTES, _STATEMENT_ROWS = 2 << 20, 1000
 # Storing the number 0 in an ENUM is what the source did too, and the server says so each time.
 _TRUNCATED = 1265
+Item = TypeVar("Item")
 
 
 class Refusal(Exception):
@@ -35,8 +37,8 @@ class Writer:
             # Here the target's own foreign keys do to other tables what the source's did, and did not log.
             self._wire.run("SET SESSION foreign_key_checks = 1")
         try:
-            for part in _statements("(" + ",".join(key) + ")" for key in keys):
-                self._run(f"DELETE FROM {plan.name} WHERE {plan.key_columns} IN ({part})", plan)
+            for part in _parts(keys, lambda key: sum(map(len, key))):
+                self._run(f"DELETE FROM {plan.name} WHERE {plan.keyed(part)}", plan)
         finally:
             if plan.cascades:
                 self._wire.run("SET SESSION foreign_key_checks = 0")
@@ -49,8 +51,8 @@ class Writer:
         # must not be touched in their place.
         upsert = "" if plan.others or not plan.key else plan.upsert
         zeros = sum(row[place] == "0" for row in rows for place in plan.enums) if plan.enums else 0
-        for part in _statements("(" + ",".join(row) + ")" for row in rows):
-            self._run(f"INSERT INTO {plan.name} ({plan.columns}) VALUES {part}{upsert}", plan, zeros)
+        for part in _parts(["(" + ",".join(row) + ")" for row in rows], len):
+            self._run(f"INSERT INTO {plan.name} ({plan.columns}) VALUES {','.join(part)}{upsert}", plan, zeros)
 
     def keyless(self, plan: TablePlan, changes: Sequence[Change]) -> None:
         """Carry out changes of a table without a key, one after the other."""
@@ -111,15 +113,16 @@ class Writer:
         return touched
 
 
-def _statements(rows: Iterable[str]) -> Iterable[str]:
-    """Rows joined by commas, as many as one statement may hold."""
-    pending: list[str] = []
+def _parts(items: Sequence[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """As many of the items together as one statement may hold."""
+    pending: list[Item] = []
     size = 0
-    for row in rows:
-        if pending and (size + len(row) > _STATEMENT_BYTES or len(pending) >= _STATEMENT_ROWS):
-            yield ",".join(pending)
+    for item in items:
+        more = size_of(item)
+        if pending and (size + more > _STATEMENT_BYTES or len(pending) >= _STATEMENT_ROWS):
+            yield pending
             pending, size = [], 0
-        pending.append(row)
-        size += len(row) + 1
+        pending.append(item)
+        size += more + 1
     if pending:
-        yield ",".join(pending)
+        yield pending

@@ -60,11 +60,6 @@ class TablePlan:
         return ", ".join(quote_mysql(item.target) for item in self.ways)
 
     @cached_property
-    def key_columns(self) -> str:
-        """The key's columns on the target, in brackets."""
-        return "(" + ", ".join(quote_mysql(self.way[name].target) for name in self.key) + ")"
-
-    @cached_property
     def upsert(self) -> str:
         """What follows the rows of an INSERT that puts them in the place of those of the same key."""
         names = [quote_mysql(item.target) for item in self.ways]
@@ -75,6 +70,18 @@ class TablePlan:
         """The places of ENUM columns among the ways."""
         types = self.types or {}
         return tuple(place for place, item in enumerate(self.ways) if types.get(item.name) == "enum")
+
+    def keyed(self, keys: Sequence[Sequence[str]], target: bool = True) -> str:
+        """The condition for the rows of these keys (SQL of their values), on the target or on the source."""
+        names = [quote_mysql(self.way[name].target if target else name) for name in self.key]
+        types = self.types or {}
+        if len(names) > 1 and any(types.get(name) in ("enum", "set") for name in self.key):
+            # In a list of rows the server takes an ENUM for its text, and finds none that is written as its number.
+            return " OR ".join(
+                "(" + " AND ".join(f"{name} = {value}" for name, value in zip(names, key, strict=True)) + ")"
+                for key in keys
+            )
+        return f"({', '.join(names)}) IN ({', '.join('(' + ', '.join(key) + ')' for key in keys)})"
 
     @property
     def name(self) -> str:
@@ -253,11 +260,10 @@ def reread_query(plan: TablePlan, rows: Sequence[Row]) -> str:
     """The SELECT that reads rows from the source by their key, each value as the bulk load reads it."""
     facts: Mapping[str, Column] = plan.source.column
     expressions = ", ".join(select_expression(facts[item.name], plan.bulk) for item in plan.ways)
-    names = ", ".join(quote_mysql(name) for name in plan.key)
     bare = {name: way(facts[name], name, None, None) for name in plan.key}
-    keys = ", ".join("(" + ", ".join(bare[name].encode(row[name]) for name in plan.key) + ")" for row in rows)
+    keys = [[bare[name].encode(row[name]) for name in plan.key] for row in rows]
     where = f" AND ({plan.where})" if plan.where else ""
-    return f"SELECT {expressions} FROM {mysql_path(*plan.path)} WHERE ({names}) IN ({keys}){where}"
+    return f"SELECT {expressions} FROM {mysql_path(*plan.path)} WHERE ({plan.keyed(keys, False)}){where}"
 
 
 def reread_values(plan: TablePlan, row: Sequence[bytes | None]) -> tuple[str, ...]:

@@ -108,8 +108,10 @@ def _form(column: Column) -> tuple[Encode, Doubt]:
     if kind == "bit":
         return _bits, never
     if kind == "year":
-        # YEAR 0000 and the years that no YEAR has.
-        return _integer, lambda value: value is not None and not 1901 <= int(value) <= 2155
+        # The stored byte counts from 1900, and Debezium counts so for YEAR 0000 too, which is the byte 0.
+        return (lambda value: _integer(0 if value == 1900 else value)), (
+            lambda value: value is not None and not 1900 <= int(value) <= 2155
+        )
     if kind in _TEXTS:
         doubtful = _garbled if column.charset in _SAFE_CHARSETS else _filled
         return mysql_string, doubtful
