@@ -268,7 +268,10 @@ def whole(stream: Stream, warehouse: bool) -> None:
         done = merged(stream, merge_gb=100)
         print(f"merged in {time.monotonic() - began:.0f} s: {done}", flush=True)
         names = stream.settings.warehouse.dataset, stream.settings.warehouse.raw_dataset
-        assert not apart(stream, {f"{name}.{table}" for name in names for table in ("emptied", "keyless", "click_log")})
+        # Tables without a key, and the one whose columns changed, wait for the next load.
+        left = {"emptied", "keyless", "click_log", "newsletter_import"}
+        waiting = {item.warehouse_name for item in stream.migration.mapping.in_scope if item.path[1] in left}
+        assert not apart(stream, {f"{name}.{table}" for name in names for table in waiting})
 
 
 @pytest.mark.soak
