@@ -194,6 +194,37 @@ def test_a_column_of_any_type_may_be_part_of_a_key(scratch: Scratch) -> None:
     assert set(rows) == {(9, 23)}
 
 
+ODD = r"""
+CREATE TABLE `say "x"."y", ''a"` (id INT PRIMARY KEY, day DATE, at DATETIME(3), never DATE NOT NULL);
+CREATE TABLE `""` (id INT PRIMARY KEY, day DATE);
+INSERT INTO `""` VALUES (1, '2020-02-31'), (2, '2020-04-31');
+INSERT INTO `say "x"."y", ''a"` VALUES (1, '2020-02-31', '2019-02-30 10:00:00.5', '2021-06-31'), (2, NULL, NULL, '2020-01-01');
+"""
+
+
+def test_dates_that_no_calendar_has_arrive_and_a_quote_in_a_name_outlasts_a_restart(scratch: Scratch) -> None:
+    database = scratch.database('od"d ``x')
+    run(scratch, database, ODD)
+    stream = Stream.of(scratch, [database])
+    table = '`say "x"."y", \'\'a"`'
+    for number in range(1, 4):
+        changes = (
+            f"INSERT INTO {table} (id, day, at, never) VALUES ({9 + number}, '2020-11-31', '2020-11-31', '2020-11-31');\n"
+            f"UPDATE {table} SET at = '2020-02-31 00:00:00.00{number}' WHERE id < 3;\n"
+            f'UPDATE {table} SET id = -id WHERE id = {8 + number};\nDELETE FROM `""` WHERE id = {number};\n'
+        )
+        # The first start makes the history of the definitions of now, the others read it.
+        added = f'ALTER TABLE {table} ADD COLUMN `c" {number}` INT DEFAULT {number}' if number > 1 else "DO 1"
+        run(scratch, database, changes + added)
+        stream.start()
+        try:
+            stream.caught_up()
+        finally:
+            stream.stop()
+        assert [(letter.error, letter.path) for letter in stream.ledger.letters(stream.target)] == []
+        assert not stream.differences()
+
+
 FLOWING = """
 CREATE TABLE people (id INT PRIMARY KEY, email VARCHAR(60) UNIQUE, born DATE, note VARCHAR(20), code CHAR(4) CHARACTER SET
  latin1, secret VARCHAR(20));

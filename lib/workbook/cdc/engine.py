@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,8 @@ _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, see bulk/pump.py
 # So many batches wait for the applier at most; then the engine waits.
 _WAITING = 8
+#: What the engine's log says where it leaves an event out.
+SKIPPED = ("exception will be ignored and the event be skipped", "Error while processing event at offset")
 
 
 class EngineEnded(Exception):
@@ -48,6 +50,7 @@ class Engine:
         reading, writing = os.pipe()
         with contextlib.suppress(OSError):
             fcntl.fcntl(writing, _SET_PIPE_SIZE, _PIPE_BYTES)
+        self._log, self._log_read = log, log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workbook.cdc.engine_process", str(writing)],
@@ -90,7 +93,21 @@ class Engine:
                 raise EngineEnded(item)
             found.append(item)
             rows += len(item.lines)
+        # The log tells before anything comes that lies behind it.
+        if found and (skipped := self._skipped()):
+            raise EngineEnded(f"it left an event out: {skipped}")
         return found
+
+    def _skipped(self) -> str:
+        size = self._log.stat().st_size
+        if size == self._log_read:
+            return ""
+        with self._log.open("rb") as file:
+            file.seek(self._log_read)
+            text = file.read(size - self._log_read).decode(errors="replace")
+        # A line that is being written is read again.
+        self._log_read = size - len(text.rpartition("\n")[2].encode(errors="replace"))
+        return next((line for line in text.splitlines() if any(words in line for words in SKIPPED)), "")
 
     def silent(self) -> float:
         """Seconds since the engine was heard last."""
@@ -131,6 +148,42 @@ class Engine:
                 self._batches.put(Batch(tuple(lines), told["offset"], time.time()))
                 lines = []
         self._batches.put(reason)
+
+
+def mend_history(path: Path, tables: Iterable[tuple[str, str]]) -> None:
+    """Write the names of `tables` in a schema history so that Debezium reads them again.
+
+    It leaves a name that begins or ends with a quote as it is, and takes two apostrophes or backticks for one when it reads.
+    """
+    mended = {_written(table): _readable(table) for table in tables if any(map(_misread, table))}
+    if not mended or not path.exists():
+        return
+    lines = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        record = json.loads(line) if line else {}
+        for change in record.get("tableChanges") or ():
+            for name in ("id", "previousId"):
+                if change.get(name) in mended:
+                    change[name] = mended[change[name]]
+        lines.append(json.dumps(record, ensure_ascii=False) if line else "")
+    part = path.with_suffix(".part")
+    part.write_text("\n".join(lines), encoding="utf-8")
+    part.replace(path)
+
+
+def _misread(name: str) -> bool:
+    return name.startswith('"') or name.endswith('"') or "''" in name or "``" in name
+
+
+def _written(table: tuple[str, str]) -> str:
+    return ".".join(
+        name if name.startswith('"') or name.endswith('"') else '"' + name.replace('"', '""') + '"' for name in table
+    )
+
+
+def _readable(table: tuple[str, str]) -> str:
+    doubled = str.maketrans({mark: mark * 2 for mark in "\"'`"})
+    return ".".join(f'"{name.translate(doubled)}"' for name in table)
 
 
 def require_engine() -> None:

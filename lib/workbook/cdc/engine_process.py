@@ -58,6 +58,8 @@ def _start_java() -> None:
         *os.environ.get("WORKBOOK_JAVA_OPTIONS", "").split(),
         "--enable-native-access=ALL-UNNAMED",
         "-Duser.timezone=UTC",
+        # Of what is left out the log tells by a warning.
+        "-Dorg.apache.logging.log4j.level=WARN",
         classpath=[str(path) for path in jars()],
         convertStrings=False,
     )

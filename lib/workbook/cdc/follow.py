@@ -15,7 +15,7 @@ from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
-from workbook.cdc.engine import Batch, Engine, EngineEnded
+from workbook.cdc.engine import SKIPPED, Batch, Engine, EngineEnded, mend_history
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger, Position
 from workbook.cdc.outbox import Outbox
 from workbook.cdc.properties import PASSWORD, engine_properties, render
@@ -146,6 +146,7 @@ class Follower:
         first = not self._complete.exists()
         if first:
             (self._folder / "history.jsonl").unlink(missing_ok=True)
+        mend_history(self._folder / "history.jsonl", self._tables)
         batch = self._settings.cdc.message_changes if epoch else None
         properties = engine_properties(lines, self._folder, first, {PASSWORD: password}, batch)
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
@@ -385,4 +386,7 @@ _FINAL: Mapping[str, str] = {
     "no longer available": "The source has purged binlog that was not read yet: load again.",
     "Access denied": "The account may not read the binlog.",
     "binlog_row_image": "The source writes minimal row images.",
+    **dict.fromkeys(
+        SKIPPED, "The engine cannot read an event of the source's binlog, whose changes would be lost: load again."
+    ),
 }
