@@ -246,7 +246,9 @@ def followed(shop: Scratch, **cdc: Any) -> Iterator[tuple[Stream, Writers]]:
     writers = Writers(shop.state, database, float(os.environ.get("RATE", "1000")), dice).start()
     try:
         time.sleep(3)
-        stream = Stream.of(shop, ["shop", database], cdc={"warehouse": True, "patience_s": 300, **cdc})
+        stream = Stream.of(
+            shop, ["shop", database], cdc={"warehouse": True, "patience_s": 300, "merge_seconds": 86_400, **cdc}
+        )
         if cdc.get("warehouse", True):
             stream.migration.warehouse()
         open_phase("cdc", {"params_file": str(stream.file)})
