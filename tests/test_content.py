@@ -19,6 +19,7 @@ from workbook.validate import content, locate, walk
 from workbook.validate.canonical import encode_row, row_hash
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.encoding import fields
+from workbook.validate.keys import one_row
 from workbook.validate.pace import Pace
 from workbook.validate.result import TableVerdict
 from workbook.validate.sums import Digest, Reading
@@ -281,3 +282,20 @@ def test_a_whole_validation_minds_the_throttle(scratch: Scratch) -> None:
         file.unlink()
         worker.join(60)
     assert not worker.is_alive()
+
+
+@pytest.mark.parametrize("text", ["a\u00a0b", "soft\u00adhyphen", "tab\t", "👩\u200d🚀", "日本", "é", "it's \\"])
+def test_a_key_of_any_text_is_looked_up_under_any_collation(scratch: Scratch, text: str) -> None:
+    database = scratch.database()
+    kinds = (
+        "utf8mb4 COLLATE utf8mb4_general_ci", "utf8mb4 COLLATE utf8mb4_0900_as_cs", "utf8mb4 COLLATE utf8mb4_bin", "utf8mb3",
+        "latin1", "ascii",
+    )  # fmt: skip
+    for number, kind in enumerate(kinds):
+        scratch.execute(f"CREATE TABLE t{number} (k VARCHAR(20) CHARACTER SET {kind} PRIMARY KEY)", database)
+        scratch.execute(f"INSERT IGNORE INTO t{number} VALUES (%s)", database, (text,))
+        table = read_catalog(scratch.source, [database]).table[database, f"t{number}"]
+        ((kept,),) = scratch.execute(f"SELECT CAST(CONVERT(k USING utf8mb4) AS BINARY) FROM t{number}", database)
+        condition = one_row(table, (f"={len(text.encode())}:{text};",), "exact")
+        found = scratch.execute(f"SELECT COUNT(*) FROM t{number} WHERE {condition}".replace("%", "%%"), database, ())
+        assert found == [(int(kept == text.encode()),)], kind

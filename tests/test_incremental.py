@@ -183,6 +183,18 @@ def test_by_a_watermark_new_and_changed_rows_are_read_and_deleted_ones_are_found
     made.assert_same("orders")
 
 
+def test_rows_whose_watermark_is_the_zero_date_are_read_each_night(nights: Callable[[str], Nights]) -> None:
+    made = nights(
+        "CREATE TABLE old (id INT PRIMARY KEY, word VARCHAR(9), u DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00')\n;;\n"
+        "INSERT INTO old VALUES (1, 'a', DEFAULT), (2, 'b', DEFAULT), (3, 'c', '2026-01-01')"
+    )
+    mapping = made.mapping(old={"watermark": "u"})
+    assert made.ways(mapping) == {"old": "full"}
+    made.change("UPDATE old SET word = 'z' WHERE id = 1")
+    assert made.ways(mapping) == {"old": "watermark"}
+    assert sorted((row["id"], row["word"]) for row in made.rows("old")) == [(1, "z"), (2, "b"), (3, "c")]
+
+
 CHANGES = [
     ("ALTER TABLE orders ADD COLUMN more INT", "column more is new"),
     (

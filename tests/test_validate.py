@@ -248,3 +248,16 @@ def test_samples_are_of_every_kind_though_one_kind_is_many() -> None:
     assert (found.changed, found.missing) == (50, 50)
     assert {row.kind for row in found.rows} == {"changed", "missing"}
     assert found.columns == ("v",)
+
+
+def test_a_zero_date_is_a_parent_like_any_other(scratch: Scratch) -> None:
+    database = scratch.database()
+    scratch.script(
+        "CREATE TABLE days (d DATE NOT NULL PRIMARY KEY);\nCREATE TABLE notes (id INT PRIMARY KEY, d DATE,"
+        " CONSTRAINT of_day FOREIGN KEY (d) REFERENCES days (d));\nINSERT INTO days VALUES ('0000-00-00'), ('2020-01-01');\n"
+        "INSERT INTO notes VALUES (1, '0000-00-00'), (2, '2020-01-01'), (3, NULL);\nSET foreign_key_checks = 0;\n"
+        "INSERT INTO notes VALUES (4, '1999-01-01');\n",
+        database,
+    )
+    (relation,) = Migration.of(scratch, [database]).whole().validate().relations
+    assert (relation.verdict, relation.orphans_source, relation.orphans_target) == ("same", 1, 1), relation

@@ -312,13 +312,20 @@ class Applier:
             if row is None:
                 raise Refusal(0, f"an event of {plan.name} has no image of the row")
             try:
-                if plan.doubtful_key(row):
-                    raise Undecodable("a date in its key may be a zero date, which events do not tell from others")
-                found.append((plan, plan.key_values(row), change))
+                before = change.before if change.op == "u" else None
+                if before is not None and any(before[name] != row[name] for name in plan.key):
+                    # Debezium tells a new key by a deletion where its own key changes, which may be another one than ours.
+                    found.append(self._keyed(plan, before, change._replace(op="d", after=None)))
+                found.append(self._keyed(plan, row, change))
             except (Undecodable, KeyError, TypeError, ValueError) as error:
                 raise Refusal(0, f"an event of {plan.name} cannot be read: {error}") from None
         self._weigh(found)
         return [_Final(plan, key_hash(plan, names, self._weights), names, change) for plan, names, change in found]
+
+    def _keyed(self, plan: TablePlan, row: Row, change: Change) -> tuple[TablePlan, tuple[str, ...], Change]:
+        if plan.doubtful_key(row):
+            raise Undecodable("a date in its key may be a zero date, which events do not tell from others")
+        return plan, plan.key_values(row), change
 
     def _weigh(self, found: Sequence[tuple[TablePlan, tuple[str, ...], Change]]) -> None:
         """Ask the target what it sorts texts of keys by."""

@@ -5,6 +5,7 @@ A table that is stopped stays as it is; the others go on.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from workbook.cdc.change import Path
 from workbook.mapping import TableMap
@@ -41,6 +42,19 @@ PARTS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 # Values that another server, or another moment, makes otherwise.
 _NOT_ALIKE = {"UUID", "UUID_SHORT", "RAND", "NOW", "SYSDATE", "CURRENT_USER", "USER", "CONNECTION_ID", "RANDOM_BYTES"}
+# The present moment: of it the binlog tells the second, and nothing of the session's time zone.
+_NOW = {
+    "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "CURDATE", "CURTIME", "CURRENT_DATE", "CURRENT_TIME", "UTC_DATE",
+    "UTC_TIME", "UTC_TIMESTAMP",
+}  # fmt: skip
+# Other names of a type, which Debezium takes for another type than MySQL does.
+_ODD_TYPES = {
+    "REAL": "DOUBLE",
+    "FLOAT8": "DOUBLE",
+    "FLOAT4": "FLOAT",
+    "LONG": "MEDIUMTEXT",
+    "BYTE": "BINARY or VARBINARY",
+}
 
 
 @dataclass(frozen=True)
@@ -142,6 +156,8 @@ def _alter(tokens: Sequence[Token], path: Path, reader: _Reader, tables: Mapping
         why = _why_not(code) or _why_not_by_mapping(code, table.flow)
         if why is not None:
             return Wanted(stops=((path, f"{why}: ALTER TABLE … {_text(run)[:200]}"),))
+        if why := _why_not_by_zone(code, table):
+            return Wanted(stops=((path, f"{why}: ALTER TABLE … {_text(run)[:200]}"),))
         if _about(code) in table.flow.excluded:
             continue
         parts.append(_renamed(run, table.flow))
@@ -194,7 +210,51 @@ def _why_not(code: Sequence[Token]) -> str | None:
             return f"{odd} answers otherwise on the target"
         if "AUTO_INCREMENT" in words and words[0] == "ADD":
             return "a counter numbers the rows in an order of the server's own"
+        return _why_not_definition(_definition(code))
     return None
+
+
+def _why_not_definition(code: Sequence[Token]) -> str | None:
+    """Why the definition of a column, by the way in which it is written, means one thing or another."""
+    words = [token.word for token in code]
+    if any(token.text == "||" or one.text + token.text == "||" for one, token in pairwise(code)):
+        return "|| is one operator or another by the session's sql_mode"
+    if odd := next((word for word in words if word in _ODD_TYPES), None):
+        return f"the engine takes {odd} for another type: write {_ODD_TYPES[odd]} on the source"
+    if "BINARY" in [after for before, after in pairwise(words) if before in ("CHARSET", "SET")]:
+        return "the engine takes it for text: write BINARY, VARBINARY or BLOB on the source"
+    return None
+
+
+def _why_not_by_zone(code: Sequence[Token], table: TableMap) -> str | None:
+    """Why the time zone of the statement's session, which nobody knows, would decide on values of rows."""
+    definition, name = _definition(code), _about(code)
+    words = [token.word for token in definition]
+    if not words:
+        return None
+    moment = words[0] == "TIMESTAMP"
+    if code[0].word == "ADD":
+        # A bare TIMESTAMP is filled with the second of the statement, which the binlog tells.
+        plain = moment and all(token.text != "(" for token in definition)
+        if not plain and any(word in _NOW for word in words):
+            return "it fills rows with a moment of which the binlog tells no more than the second in UTC"
+    elif name in table.column:
+        was = table.column[name].rule
+        if moment != (was == "timestamp") and (moment or was in ("timestamp", "temporal-text")):
+            return "it turns a moment into a local time, or back, by the time zone of its session"
+    default = words.index("DEFAULT") + 1 if "DEFAULT" in words else len(words)
+    literal = moment and default < len(words) and definition[default].kind not in ("name", "word")
+    if literal and not set(definition[default].text) <= set("'\"0-: ."):
+        return "the default of a TIMESTAMP is read in the time zone of its session"
+    return None
+
+
+def _definition(code: Sequence[Token]) -> Sequence[Token]:
+    """The definition of the column that a part adds or changes, from its type on; nothing where it is about something else."""
+    if not _about(code) or code[0].word not in ("ADD", "MODIFY", "CHANGE"):
+        return ()
+    place = next(place for place, token in enumerate(code) if place and token.identifier == _about(code)) + 1
+    return code[place + (code[0].word == "CHANGE") :]
 
 
 def _about(code: Sequence[Token]) -> str:

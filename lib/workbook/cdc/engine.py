@@ -21,6 +21,8 @@ _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, see bulk/pump.py
 # So many batches wait for the applier at most; then the engine waits.
 _WAITING = 8
+# A log that is longer is put aside at the next start, in the place of the one before it.
+_LOG_BYTES = 20 << 20
 #: What the engine's log says where it leaves an event out.
 SKIPPED = ("exception will be ignored and the event be skipped", "Error while processing event at offset")
 
@@ -50,6 +52,8 @@ class Engine:
         reading, writing = os.pipe()
         with contextlib.suppress(OSError):
             fcntl.fcntl(writing, _SET_PIPE_SIZE, _PIPE_BYTES)
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
         self._log, self._log_read = log, log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(

@@ -300,8 +300,20 @@ class Follower:
         stopped = [item.path for item in self._ledger.stopped(self._target)]
         barriers = Barriers(self._ledger, self._tables, self._plans, position.intent)
         self._applier = Applier(target, source, self._ledger, self._plans(), stopped, barriers, self._outbox(target))
+        self._stop_blocked(self._applier)
         self.report.tables(self._ledger.stopped(self._target), self._ledger.dead_count(self._target), position)
         return self._applier
+
+    def _stop_blocked(self, applier: Applier) -> None:
+        """Follow no table whose changes cannot be told from events."""
+        blocked = {path: plan.blocked for path, plan in applier.plans.items() if plan.blocked}
+        if blocked.keys() <= applier.stopped:
+            return
+        applier.target.run("START TRANSACTION")
+        self._ledger.lock(applier.target)
+        for path in sorted(blocked.keys() - applier.stopped):
+            applier.stop(path, blocked[path])
+        applier.target.run("COMMIT")
 
     def _outbox(self, wire: Wire) -> Outbox | None:
         """The way on into the warehouse, where the params want it; where they do not, the warehouse must not miss it."""

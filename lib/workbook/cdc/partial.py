@@ -31,6 +31,8 @@ class PartialJson:
         self._names = {f"{database}.{table}" for database, table in tables}
         self._file = folder / "partial.json"
         self._place: tuple[str, int] | None = None
+        # Where the transaction begins that is read: a start must know the tables that it names.
+        self._begin: tuple[str, int] | None = None
         self._maps: dict[str, str] = {}
         self.current = not tables
 
@@ -43,6 +45,7 @@ class PartialJson:
             return
         if self._place is None:
             self._place = self._noted() or (str(offset.get("file")), int(offset.get("pos") or 4))
+            self._begin = self._place
         until = time.monotonic() + (_IDLE_SECONDS if idle else _BUSY_SECONDS)
         while self._more() and time.monotonic() < until:
             pass
@@ -72,7 +75,7 @@ class PartialJson:
         if len(rows) == size:
             return True
         if file != files[-1]:
-            self._place = files[files.index(file) + 1], 4
+            self._place = self._begin = files[files.index(file) + 1], 4
             return True
         self.current = True
         return False
@@ -85,6 +88,7 @@ class PartialJson:
             kind, place = str(row["Event_type"]), int(row["Pos"])
             if kind.lower().startswith(_BEGINS):
                 begin, compressed = place, False
+                self._begin = file, place
                 self._maps.clear()
             elif kind == _COMPRESSED:
                 compressed = True
@@ -105,9 +109,9 @@ class PartialJson:
             return None
 
     def _note(self) -> None:
-        if self._place is not None:
+        if self._begin is not None:
             part = self._file.with_suffix(".part")
-            part.write_text(json.dumps({"file": self._place[0], "pos": self._place[1]}), encoding="utf-8")
+            part.write_text(json.dumps({"file": self._begin[0], "pos": self._begin[1]}), encoding="utf-8")
             part.rename(self._file)
 
 

@@ -75,7 +75,7 @@ class Writer:
                     f"{name} = {value}" for name, value in zip(plan.columns.split(", "), values, strict=True)
                 )
                 touched = self._run(f"UPDATE {plan.name} SET {sets} WHERE {found} LIMIT 1", plan)
-            if touched != 1 and not (change.op == "u" and change.before == change.after):
+            if touched != 1 and not (change.op == "u" and self._values(plan, change.before) == values):
                 raise Refusal(0, f"{plan.name} has no key, and no row on the target is the one that changed")
         self.insert(plan, pending)
 

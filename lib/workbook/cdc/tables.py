@@ -11,7 +11,7 @@ from workbook.bulk.copy import literal, select_expression
 from workbook.bulk.masking import Token
 from workbook.catalog import Catalog, Column, Table, read_catalog
 from workbook.cdc.change import Path, Row
-from workbook.cdc.values import Undecodable, Way, never, way
+from workbook.cdc.values import KEY_CHARSETS, Undecodable, Way, never, way
 from workbook.mapping import Mapping as MappingInForce
 from workbook.mapping import TableMap
 from workbook.mapping.flow import kept_table
@@ -75,6 +75,13 @@ class TablePlan:
         """The condition for the rows of these keys (SQL of their values), on the target or on the source."""
         names = [quote_mysql(self.way[name].target if target else name) for name in self.key]
         types = self.types or {}
+        if any(types.get(name) == "float" for name in self.key):
+            # As a DOUBLE the number in an event, which is short, is another one.
+            floats = [types.get(name) == "float" for name in self.key]
+            keys = [
+                [f"CAST({v} AS FLOAT)" if is_float else v for v, is_float in zip(key, floats, strict=True)]
+                for key in keys
+            ]
         if len(names) > 1 and any(types.get(name) in ("enum", "set") for name in self.key):
             # In a list of rows the server takes an ENUM for its text, and finds none that is written as its number.
             return " OR ".join(
@@ -200,6 +207,10 @@ def _plan(
         blocked = "it has a filter and no key: whether a changed row was inside cannot be told"
     if any(name not in facts for name in key):
         blocked = "its key holds a generated column"
+    for name in key:
+        text = here.column.get(name)
+        if text is not None and text.data_type in _TEXTS and text.charset not in KEY_CHARSETS:
+            blocked = f"its key holds text in {text.charset}, which events do not carry exactly"
     return TablePlan(
         number=number,
         path=here.path,
@@ -297,4 +308,6 @@ def _same(kind: str, name: str, value: Any) -> str:
         return f"{name} = CAST({value} AS JSON)"
     if kind in ("enum", "set"):
         return f"{name} + 0 = {value}"
+    if kind == "vector":
+        return f"CAST({name} AS BINARY) = {value}"
     return f"{name} = {value}"

@@ -20,6 +20,10 @@ from workbook.names import mysql_string
 NULL = "NULL"
 # Character sets whose every text Java and MySQL read alike. Text of others is taken from the source as bytes.
 _SAFE_CHARSETS = {"utf8mb4", "utf8mb3", "utf8", "ascii", "latin1"}
+#: Those in which Java reads every byte as MySQL does: a text in a key cannot be read again, for it says which row it is.
+KEY_CHARSETS = _SAFE_CHARSETS | {
+    "cp932", "gb2312", "cp1250", "cp1251", "cp1257", "cp850", "cp852", "koi8r", "latin2", "latin5", "latin7",
+}  # fmt: skip
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 _BINARIES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
@@ -100,7 +104,8 @@ def _plain_bytes(column: Column) -> Callable[[Any], bytes]:
 def _form(column: Column) -> tuple[Encode, Doubt]:
     kind = column.data_type
     if kind in _INTEGERS:
-        return _integer, never
+        # A column that the source added as BOOL comes as true, whatever number it holds.
+        return (lambda value: "0" if value is False else _integer(value)), lambda value: value is True
     if kind == "decimal":
         return _decimal, never
     if kind in ("float", "double"):

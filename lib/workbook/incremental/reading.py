@@ -97,7 +97,8 @@ def beyond(table: Table, name: str, watermark: str | None, lookback: float) -> W
         return f" WHERE ({column} >= %s OR {column} IS NULL)", [int(watermark) - int(lookback)]
     # The text first: a number of seconds taken off a text would be compared as one.
     low = "CAST(%s AS DATETIME(6)) - INTERVAL %s SECOND"
-    return f" WHERE ({column} >= {low} OR {column} IS NULL)", [watermark, lookback]
+    # IS NULL finds zero dates too, but not beside an OR.
+    return f" WHERE ({column} >= {low} OR {column} IS NULL OR {column} = '0000-00-00')", [watermark, lookback]
 
 
 def _whole(table: Table, name: str) -> bool:

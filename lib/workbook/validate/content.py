@@ -269,9 +269,13 @@ def _hop(
     again = None
     if hop == HOPS[0] and fence is not None and not why and not fence.still:
         both = BothEnds.of(readings, ends.table, ends.mapped.flow, (one, other), kind)
-        search, again = look_again(fence, both, search)
-        if not again.wrong:
-            return without_wrong(base, states, again, (*said(let), *_on_the_way(ends)))
+        looked = attempted(lambda: look_again(fence, both, search))
+        if isinstance(looked, str):
+            why = f"the second look: {looked}"
+        else:
+            search, again = looked
+            if not again.wrong:
+                return without_wrong(base, states, again, (*said(let), *_on_the_way(ends)))
     if hop == HOPS[0]:
         ends.wrong = search.odd
     located, late = search.located(), Late()

@@ -21,9 +21,12 @@ def literal(column: Column, text: str, kind: Kind) -> str | None:
     if column.data_type in _NUMBERS:
         return text if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
     if column.data_type in _TEXTS and column.charset in _PLAIN_CHARSETS:
+        if not text.isascii() and column.charset != "utf8mb4":
+            # What the column's character set does not hold is no error then, and no row.
+            return f"CONVERT(_utf8mb4 x'{text.encode().hex()}' USING {column.charset})"
         if text.isprintable():
             return mysql_string(text)
-        return f"CONVERT(0x{text.encode().hex()} USING utf8mb4)"
+        return f"_utf8mb4 x'{text.encode().hex()}'"
     if column.data_type in _BYTES:
         return f"x'{text}'" if re.fullmatch(r"(?:[0-9A-Fa-f]{2})*", text) else None
     if column.data_type in _DATES:

@@ -144,9 +144,11 @@ def _counts(child: str, parent: str, columns: Sequence[str], above: Sequence[str
     known = " AND ".join(f"c.{one} IS NOT NULL" for one, _ in pairs)
     keys = ", ".join(f"c.{one} AS k{number}" for number, (one, _) in enumerate(pairs))
     places = ", ".join(f"k{number}" for number in range(len(pairs)))
+    # In MySQL a zero date in a NOT NULL column IS NULL as well, and by this operator alone it is not.
+    missing = f"p.{pairs[0][1]} {'<=> NULL' if quote is quote_mysql else 'IS NULL'}"
     return (
         f"SELECT (SELECT COUNT(*) FROM {child} AS c LEFT JOIN {parent} AS p ON {orphan}"
-        f" WHERE {known} AND p.{pairs[0][1]} IS NULL) AS orphans, {_COUNTS}"
+        f" WHERE {known} AND {missing}) AS orphans, {_COUNTS}"
         f" FROM {parent} AS p LEFT JOIN (SELECT {places}, COUNT(*) AS n FROM (SELECT {keys} FROM {child} AS c WHERE {known}) AS k"
         f" GROUP BY {places}) AS g ON {grouped}"
     )
@@ -161,7 +163,8 @@ def _google_counts(
         column = table.column[child]
         rule = rule_named(child_map.column[child].rule, column)
         collated = column.collation is not None and not column.collation.endswith("_bin")
-        if rule.warehouse_type not in _JOINABLE or collated:
+        # A zero date becomes NULL there, which points at nothing.
+        if rule.warehouse_type not in _JOINABLE or collated or rule.loss == "value":
             return None
     dataset = settings.warehouse.raw_dataset
     names = [
