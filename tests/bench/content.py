@@ -25,7 +25,9 @@ CHANGED, CHANGED_GOAL = 10, 1.5
 GROWTH, GROWTH_GOAL = 4, 1.10
 # Of so many rows one is touched after the full proof, in so many transactions.
 TOUCHED, TOUCHED_TRANSACTIONS, DELTA_GOAL = 100, 200, 0.05
-_CASES = ("equal", "changed", "growth", "delta")
+# Every so many rows one, so that every page of the table is read; or as many side by side, as a day's orders lie.
+_SCATTERED, _TOGETHER = f"id MOD {TOUCHED} = 7", f"id > {{rows}} - {{rows}} DIV {TOUCHED}"
+_CASES = ("equal", "changed", "growth", "delta", "delta together")
 
 
 def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
@@ -46,7 +48,9 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
             if "growth" in wanted:
                 yield ground.growth(_Ground(state, folder, int(options.rows * _SHARE) * GROWTH, say))
             if "delta" in wanted:
-                yield ground.delta()
+                yield ground.delta("delta", _SCATTERED)
+            if "delta together" in wanted:
+                yield ground.delta("delta together", _TOGETHER)
         finally:
             lifecycle.down(folder)
 
@@ -97,7 +101,7 @@ class _Ground:
             "growth", Contender(name, of_a_share), (Contender(f"ours, {self._rows:,} rows", self._ours, GROWTH_GOAL),)
         )
 
-    def delta(self) -> Case:
+    def delta(self, name: str, touched: str) -> Case:
         """After a full proof a hundredth of the rows is touched on both sides; what the proof by delta takes of the full one.
 
         Seconds are those from the first statement to the verdict: the start of Python is the same for both. Before it is
@@ -109,10 +113,10 @@ class _Ground:
             low, high = (self._rows * place // TOUCHED_TRANSACTIONS for place in (number, number + 1))
             for role in ("source", "target"):
                 change = "UPDATE t SET c2 = c2 + 1, c4 = CONCAT('touched ', id)"
-                self._sql(
-                    role, f"{change} WHERE id > {low} AND id <= {high} AND id MOD {TOUCHED} = 7", self._database, True
-                )
-        planted = {"107", "50"}
+                where = touched.replace("{rows}", str(self._rows))
+                self._sql(role, f"{change} WHERE id > {low} AND id <= {high} AND {where}", self._database, True)
+        # One among the touched rows, one elsewhere.
+        planted = {"107" if touched == _SCATTERED else str(self._rows - 7), "50"}
         change = f"UPDATE t SET c2 = c2 + %s WHERE id IN ({', '.join(sorted(planted))})"
         self._sql("target", change % "1", self._database, True)
         found = self._proof("delta", notes)[0]
@@ -126,9 +130,10 @@ class _Ground:
                 raise RuntimeError(f"ours found {found}")
             return replace(run, seconds=found["seconds"])
 
-        ours = Contender(f"ours, the rows touched since (1 in {TOUCHED})", lambda: run("delta", notes))
+        lie = "1 in" if touched == _SCATTERED else "the last of"
+        ours = Contender(f"ours, the rows touched since ({lie} {TOUCHED})", lambda: run("delta", notes))
         again = self._folder / "again.json"
-        return self._case("delta", ours, (Contender("ours, in full", lambda: run("full", again), DELTA_GOAL),))
+        return self._case(name, ours, (Contender("ours, in full", lambda: run("full", again), DELTA_GOAL),))
 
     def _proof(self, mode: str, notes: Path) -> tuple[dict[str, Any], Measured]:
         command = [sys.executable, "-m", "bench.ours_delta", mode, str(self._params), str(notes)]
