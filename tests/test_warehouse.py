@@ -1,5 +1,6 @@
 """The warehouse load on real servers: exact raw copies, clean tables, nothing replaced that is not ours, killed and run again."""
 
+import io
 import multiprocessing
 import os
 import signal
@@ -445,3 +446,16 @@ def test_rules_are_tried_on_rows_without_writing_and_personal_values_show_their_
     trials = cleaning_samples(*args[:3], cleaned(made.mapping()))
     assert [trial.table for trial in trials.tables] == [f"{made.database}.readers"]
     assert "personal ones as their shape" in trials._repr_html_()
+
+
+def test_the_emulator_takes_a_small_file_that_googles_client_sends_in_one_piece(scratch: Any) -> None:
+    dataset, lines = scratch.dataset(), b'{"n": 1}\n{"n": 2}\n'
+    scratch.warehouse.create_dataset(dataset)
+    config = bigquery.LoadJobConfig(
+        source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON, schema=[bigquery.SchemaField("n", "INTEGER")]
+    )
+    # Of a file whose size is known the client sends both parts of a request at once.
+    scratch.warehouse.load_table_from_file(
+        io.BytesIO(lines), f"{dataset}.t", size=len(lines), job_config=config
+    ).result()
+    assert scratch.google(f"SELECT n FROM {dataset}.t ORDER BY n") == [(1,), (2,)]

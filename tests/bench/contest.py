@@ -31,7 +31,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of data, ours and the peers."""
+    """One set of data, ours and the peers. `memory_goal_mb` is what ours may hold at the highest, where there is a goal."""
 
     bench: str
     name: str
@@ -39,6 +39,7 @@ class Case:
     peers: tuple[Contender, ...]
     rows: int
     bytes: int
+    memory_goal_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Outcome:
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row a peer, as reports/bench.json holds it."""
         own = self.runs.get(self.case.ours.name, [])
+        memory = max((run.memory_mb or 0 for run in own), default=None)
+        small = self.case.memory_goal_mb is None or (memory is not None and memory <= self.case.memory_goal_mb)
         for peer in self.case.peers:
             ratios = self.ratios(peer.name)
             ratio = statistics.median(ratios) if ratios else None
@@ -86,9 +89,10 @@ class Outcome:
                 "ratio": None if ratio is None else round(ratio, 3),
                 "spread": [round(min(ratios), 3), round(max(ratios), 3)] if ratios else None,
                 "goal": peer.goal,
-                "met": None if ratio is None or peer.goal is None else ratio <= peer.goal,
+                "met": None if ratio is None or peer.goal is None else ratio <= peer.goal and small,
                 "missing": peer.missing or self.failures.get(peer.name, "") or None,
-                "memory_mb": max((run.memory_mb or 0 for run in own), default=None),
+                "memory_mb": memory,
+                "memory_goal_mb": self.case.memory_goal_mb,
                 "peer_memory_mb": max((run.memory_mb or 0 for run in its), default=None),
                 "ours_cpu_s": _cpu(own),
                 "peer_cpu_s": _cpu(its),

@@ -20,7 +20,9 @@ _PACKAGES = ("PyMySQL", "mysqlclient-static", "pyarrow", "plotly")
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The ratios as plain text, one line a peer."""
-    lines = [f"{'case':14} {'peer':40} {'ours s':>8} {'peer s':>8} {'ratio':>6} {'spread':>13} {'goal':>5}"]
+    lines = [
+        f"{'case':14} {'peer':40} {'ours s':>8} {'peer s':>8} {'ratio':>6} {'spread':>13} {'goal':>5} {'memory':>13}"
+    ]
     for row in rows:
         if row["ratio"] is None:
             lines.append(f"{row['case']:14} {row['peer']:40} MISSING: {row['missing']}")
@@ -30,7 +32,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         met = {True: "met", False: "NOT MET", None: ""}[row["met"]]
         lines.append(
             f"{row['case']:14} {row['peer']:40} {_middle(row['ours_s']):8.2f} {_middle(row['peer_s']):8.2f}"
-            f" {row['ratio']:6.2f} {spread:>13} {goal:>5} {met}"
+            f" {row['ratio']:6.2f} {spread:>13} {goal:>5} {_memory(row):>13} {met}"
         )
     return "\n".join(lines)
 
@@ -159,10 +161,17 @@ def _cells(row: dict[str, Any]) -> list[str]:
         "" if row["ratio"] is None else f"{row['ratio']:.2f}",
         f"{spread[0]:.2f} to {spread[1]:.2f}" if spread else "",
         "" if row["goal"] is None else f"{row['goal']:.2f}",
-        f"{row['memory_mb']:.0f} MB" if row["memory_mb"] else "",
+        _memory(row),
         processor(row["ours_cpu_s"]),
         processor(row["peer_cpu_s"]),
     ]
+
+
+def _memory(row: dict[str, Any]) -> str:
+    if not row["memory_mb"]:
+        return ""
+    goal = "" if row["memory_goal_mb"] is None else f" of {row['memory_goal_mb']:.0f}"
+    return f"{row['memory_mb']:.0f}{goal} MB"
 
 
 def _word(row: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
-"""The warehouse: a night in which 1% of a table changed, against loading all of it."""
+"""The warehouse: a load of a table against what people use today, and a night in which 1% of it changed."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,12 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from google.api_core.exceptions import NotFound
 
 from bench.contest import Case, Contender, Measured, Options
 from bench.measure import Memory, clocked, ended
+from bench.peers import program
 from bench.tables import SHAPES
+from workbook.params import load as read_params
 from workbook.sandbox import lifecycle
+from workbook.servers import connect_warehouse
 
+LOAD_GOAL, MEMORY_GOAL_MB = 0.5, 300
+PEERS = ("dlt", "pandas-gbq")
+# What must be the same on MySQL and in the warehouse, in words of both. A peer may hold a decimal as a float.
+_SUMS = (
+    "SELECT COUNT(*), SUM(id), SUM(c0), SUM(CHAR_LENGTH(c1)), ROUND(SUM(c2), 2),"
+    " SUM(60 * EXTRACT(MINUTE FROM c3) + EXTRACT(SECOND FROM c3)), COUNT(c4), SUM(CHAR_LENGTH(c4)), SUM(c5),"
+    " ROUND(SUM(c6)) FROM {}"
+)
 NIGHT_GOAL = 0.10
 # Of a thousand rows: changed here and there, taken out here and there, put in behind the last.
 UPDATED, DELETED, INSERTED = 4, 1, 5
@@ -23,8 +36,8 @@ NIGHTS = {"binlog": "scattered", "watermark": "scattered", "checksums": "togethe
 
 
 def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
-    """A case for each way of a night, on servers of the bench's own."""
-    wanted = [name for name in NIGHTS if not options.cases or f"warehouse {name}" in options.cases]
+    """The load, and a case for each way of a night, on servers of the bench's own."""
+    wanted = [name for name in ("load", *NIGHTS) if not options.cases or f"warehouse {name}" in options.cases]
     if not wanted:
         return
     with tempfile.TemporaryDirectory(prefix="workbook-bench-") as name:
@@ -32,7 +45,8 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
         state = lifecycle.up(folder, sample=False, say=say)
         try:
             for way in wanted:
-                yield _Ground(state, folder, way, options.rows, say).night(way)
+                ground = _Ground(state, folder, way, options.rows, say)
+                yield ground.load() if way == "load" else ground.night(way)
         finally:
             lifecycle.down(folder)
 
@@ -43,7 +57,7 @@ class _Ground:
     def __init__(self, state: dict[str, Any], folder: Path, way: str, rows: int, say: Callable[[str], None]):
         self._state, self._folder, self._rows, self._say = state, folder, rows, say
         self._servers = [one["pid"] for one in state["processes"] if one["name"] in ("target", "warehouse")]
-        self._database, self._next, self._turn = f"night_{way}", rows, 0
+        self._database, self._next, self._turn = f"bench_{way}", rows, 0
         say(f"warehouse: making {rows:,} rows on the target")
         self._sql(f"CREATE DATABASE {self._database}", None)
         for statement in (*SHAPES[0].statements(rows), "ANALYZE TABLE t"):
@@ -56,6 +70,57 @@ class _Ground:
         content["environment"], content["warehouse"]["dataset"] = f"bench-{way}", self._database
         self._params = Path(state["params"]).with_name(f"{self._database}.yaml")
         self._params.write_text(yaml.safe_dump(content))
+        self._warehouse = connect_warehouse(read_params(str(self._params)))
+
+    def load(self) -> Case:
+        """The whole process of everybody, from its start to rows that are the same in an emulator that held none."""
+        case = self._case("load", Contender("ours", self._load), tuple(map(self._peer, PEERS)))
+        return replace(case, memory_goal_mb=MEMORY_GOAL_MB)
+
+    def _load(self) -> Measured:
+        self._forget(self._database, f"{self._database}_raw")
+        self._params.with_suffix(".notes").unlink(missing_ok=True)
+        _, run = self._ours("full", whole=True)
+        self._same(self._database)
+        return run
+
+    def _peer(self, name: str) -> Contender:
+        def run() -> Measured:
+            dataset = f"{self._database}_{name.replace('-', '_')}"
+            self._forget(dataset)
+            server = self._state["servers"]["target"]
+            url = f"mysql+mysqldb://root:{server['root_password']}@127.0.0.1:{server['port']}/{self._database}"
+            warehouse = self._state["warehouse"]
+            with tempfile.TemporaryDirectory(prefix="workbook-bench-") as notes:
+                _, run = self._timed(
+                    [str(python), str(Path(__file__).with_name("theirs_warehouse.py")), name, url, warehouse["project"], dataset, notes],
+                    {**os.environ, "BIGQUERY_EMULATOR_HOST": warehouse["endpoint"]},
+                )  # fmt: skip
+            self._same(dataset)
+            return run
+
+        try:
+            python = program(name, self._say)
+        except (RuntimeError, OSError) as error:
+            return Contender(name, lambda: Measured(0), LOAD_GOAL, missing=str(error))
+        return Contender(name, run, LOAD_GOAL)
+
+    def _same(self, dataset: str) -> None:
+        """Raise RuntimeError where the table of a dataset is not the one on the target."""
+        (expected,) = self._sql(_SUMS.format("t"))
+        (found,) = self._warehouse.query(_SUMS.format(f"{dataset}.t")).result()
+        if list(map(float, found.values())) != list(map(float, expected)):
+            raise RuntimeError(f"it loaded {found.values()}, not {expected}")
+
+    def _forget(self, *datasets: str) -> None:
+        """Drop datasets, table by table: with a table alone the emulator drops the copies that it keeps of its past."""
+        for dataset in datasets:
+            try:
+                for table in list(self._warehouse.list_tables(dataset)):
+                    self._warehouse.delete_table(table)
+                self._warehouse.delete_dataset(dataset)
+            except NotFound:
+                continue
 
     def night(self, way: str) -> Case:
         """After 1% changed: what a night of that way takes of a full load, from the first statement to the last."""
@@ -91,7 +156,7 @@ class _Ground:
         ((rows,),) = self._sql("SELECT COUNT(*) FROM t")
         if (found["verdict"], found["rows"]) != ("ok", rows):
             raise RuntimeError(f"ours loaded {found}")
-        return found, replace(run, seconds=found["seconds"])
+        return found, run if whole else replace(run, seconds=found["seconds"])
 
     def _change(self, lie: str) -> None:
         """Change a hundredth of the rows."""
@@ -116,10 +181,12 @@ class _Ground:
         self._sql(f"UPDATE t SET c2 = c2 + 1, c3 = UTC_TIMESTAMP(3) WHERE {updated}")
         self._sql(f"DELETE FROM t WHERE {deleted}")
 
-    def _timed(self, command: Sequence[str]) -> tuple[str, Measured]:
-        output = self._folder / "answer.txt"
-        with output.open("w") as out, clocked(self._servers) as said:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    def _timed(self, command: Sequence[str], environment: dict[str, str] | None = None) -> tuple[str, Measured]:
+        output, log = self._folder / "answer.txt", self._folder / "log.txt"
+        with output.open("w") as out, log.open("wb") as err, log.open("rb") as read, clocked(self._servers) as said:
+            # In a file: what a peer logs would fill a pipe, and it would wait for ever.
+            process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=Path(__file__).parents[1])
+            process.stderr = read
             with Memory(process.pid) as memory:
                 cpu = ended(process)
             run = said(cpu, memory)

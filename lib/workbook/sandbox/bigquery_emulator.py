@@ -14,6 +14,7 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
+from bqemulator.api.routes import upload
 from bqemulator.cli import main
 from bqemulator.jobs import executor
 from duckdb_extensions import import_extension
@@ -47,6 +48,8 @@ def start(port: str, grpc_port: str, project: str) -> None:
     """Serve until the process is stopped; data lives in memory."""
     logging.disable(logging.INFO)
     import_extension("spatial")
+    # Google's client says nothing else of a file under 5 MB that it sends in one piece; the service takes that.
+    upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # type: ignore[assignment]
     for name, place in _FOR_CHANGES.items():
         setattr(executor, name, _unless_it_reads(getattr(executor, name), place))
     # Syntax trees are many small objects that die young: the collector looks through them in vain.
