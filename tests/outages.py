@@ -71,13 +71,23 @@ class Proxy:
 
 def kill_server(state: dict[str, Any], role: str, *options: str) -> None:
     """Kill a server of the sandbox as a power cut would, start it again, with these options besides, and wait until it answers."""
+    with killed(state, role, *options):
+        pass
+
+
+@contextlib.contextmanager
+def killed(state: dict[str, Any], role: str, *options: str) -> Iterator[None]:
+    """A server of the sandbox is down, as a power cut leaves it, for the block; it answers again afterwards."""
     folder = Path(state["params"]).parent
     pid = pid_of(folder, role)
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
     os.kill(pid, signal.SIGKILL)
     while pid_alive(pid):
         time.sleep(0.02)
-    start_server(state, role, [*command, *options])
+    try:
+        yield
+    finally:
+        start_server(state, role, [*command, *options])
 
 
 def start_server(state: dict[str, Any], role: str, command: list[str]) -> None:

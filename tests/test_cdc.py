@@ -17,7 +17,7 @@ import pymysql
 import pytest
 
 from conftest import Scratch
-from outages import kill_server
+from outages import kill_server, killed
 from stream import Stream
 from workbook.catalog import read_catalog
 from workbook.cdc import look
@@ -461,6 +461,16 @@ def test_nothing_is_lost_or_doubled_when_engine_applier_source_and_target_are_ki
         stream.wait_for(lambda: stream.told()["applied"] > applied + 200, 120)
         kill_server(scratch.state, "target")
         kill_server(scratch.state, "source")
+        applied = stream.told()["applied"]
+        stream.wait_for(lambda: stream.told()["applied"] > applied + 200 or process.poll() is not None, 120)
+        assert process.poll() is None, process.communicate()[0]
+        # One that begins while a server is away waits for it as well.
+        process.kill()
+        process.wait()
+        with killed(scratch.state, "target"):
+            process = stream.command("cdc", "run")
+            told = iter(process.stdout.readline, "")
+            assert any("It is waited for" in line for line in told)
         applied = stream.told()["applied"]
         stream.wait_for(lambda: stream.told()["applied"] > applied + 200 or process.poll() is not None, 120)
         assert process.poll() is None, process.communicate()[0]

@@ -82,8 +82,7 @@ def _follow_once(settings: Settings, stopping: threading.Event, say: Callable[[s
         return True
     turned, over = Turned(ledger, way), threading.Event()
     with following(settings):
-        course = course_of(settings)
-        make_ready(course, settings)
+        course = _ready(settings, stopping, say)
         if way == FORWARD:
             start_merging(settings, over, say)
         say(f"Following the {course.origin.role}; Ctrl-C, SIGTERM or `workbook cdc stop` ends it.")
@@ -92,6 +91,21 @@ def _follow_once(settings: Settings, stopping: threading.Event, say: Callable[[s
         finally:
             over.set()
     return True
+
+
+def _ready(settings: Settings, stopping: threading.Event, say: Callable[[str], None]) -> Course:
+    """The course of now, set up; a server that is away is waited for as it is later on."""
+    ends = time.monotonic() + settings.cdc.patience_s
+    while True:
+        try:
+            course = course_of(settings)
+            make_ready(course, settings)
+            return course
+        except TransientError as error:
+            if stopping.is_set() or time.monotonic() > ends:
+                raise
+            say(f"{error.found} It is waited for.")
+            stopping.wait(1)
 
 
 class Turned:
