@@ -22,6 +22,7 @@ from workbook.validate.binlog import Reader, Touched, Wanted
 from workbook.validate.delta import Earlier, cursor_of, since
 from workbook.validate.encoding import fields, mysql_digest
 from workbook.validate.fence import Fence
+from workbook.validate.keyed import Keyed
 from workbook.validate.result import ObjectVerdict, TableVerdict, Validation
 from workbook.validate.sums import key_fields
 from workbook.validate.touched import cascaded, judge, place
@@ -378,3 +379,11 @@ def test_gtid_sets_are_sets() -> None:
     # A position of MariaDB stands for all up to it.
     assert GtidSet.parse("0-1-100,1-2-5").holds(GtidSet.parse("0-7-99"))
     assert not GtidSet.parse("0-1-100").holds(GtidSet.parse("0-1-101"))
+
+
+def test_keys_that_follow_each_other_are_read_as_one_range() -> None:
+    keys = ("-3", "-2", "-1", "0", "7", "9", "10", "11", "12", "18446744073709551615")
+    where = Keyed("d", "t", 1, ("i`d",), None, None, None, keys, True).where()
+    name = "`i``d`"
+    wanted = f"{name} BETWEEN -3 AND 0 OR {name} BETWEEN 9 AND 12 OR {name} IN (7, 18446744073709551615)"
+    assert where == (f" WHERE ({wanted})", [])

@@ -97,12 +97,13 @@ def test_a_phase_that_failed_comes_next_and_is_no_place_to_go_back_to(
 
 def test_what_restore_points_cost_is_said(settings: params.Settings, done: Callable[..., Ledger]) -> None:
     done("profile", "assess", "map", "schema")
-    found = standing(settings, (("2026-01-01T00:00:00Z", 5_000_000),))
+    found = standing(settings, (("the copy read until 2026-01-01", "bulk_load", 5_000_000),))
     assert found.stages[3].kept_bytes > 100
     points = found.restore_points()
     assert "before schema" in points
     assert "before map" not in points
     assert "5.0 MB" in points
+    assert "the copy read until 2026-01-01" in points
     assert "cannot be reached" in standing(settings, None).restore_points()
 
 

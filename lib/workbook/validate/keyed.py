@@ -16,18 +16,31 @@ from workbook.validate.walk import Tally
 
 # Beyond some megabytes of conditions the server would read the whole table instead.
 _KEYS_A_QUERY, _PARTS_A_QUERY = 5_000, 2_000
+_RUN = 4  # so many keys that follow each other are a range
 
 
 @dataclass(frozen=True)
 class Keyed(Chunk):
-    """The rows of some keys, written as literals."""
+    """The rows of some keys, written as literals; `whole` where they are whole numbers in their order."""
 
     keys: tuple[str, ...] = ()
+    whole: bool = False
 
     def where(self) -> tuple[str, list[object]]:
         """The WHERE clause: one column, or several as a tuple, is one of the keys."""
         names = ", ".join(map(quote_mysql, self.key))
-        return f" WHERE {f'({names})' if len(self.key) > 1 else names} IN ({', '.join(self.keys)})", []
+        if not self.whole:
+            return f" WHERE {f'({names})' if len(self.key) > 1 else names} IN ({', '.join(self.keys)})", []
+        # Keys that follow each other are read as one range, for a fifth of what looking each of them up costs.
+        parts, alone = [], []
+        for run in _runs(self.keys):
+            if len(run) < _RUN:
+                alone += run
+            else:
+                parts.append(f"{names} BETWEEN {run[0]} AND {run[-1]}")
+        if alone:
+            parts.append(f"{names} IN ({', '.join(alone)})")
+        return f" WHERE ({' OR '.join(parts)})", []
 
 
 def keyed_chunks(table: Table, touched: Iterable[Touched]) -> tuple[Keyed, ...]:
@@ -45,7 +58,7 @@ def keyed_chunks(table: Table, touched: Iterable[Touched]) -> tuple[Keyed, ...]:
     ordered = iter(sorted(literals, key=int) if whole else sorted(literals))
     size = max(_PARTS_A_QUERY // len(columns), 1) if len(columns) > 1 else _KEYS_A_QUERY
     return tuple(
-        Keyed(table.database, table.name, number, table.key, None, None, None, part)
+        Keyed(table.database, table.name, number, table.key, None, None, None, part, whole)
         for number, part in enumerate(_parts(ordered, size), 1)
     )
 
@@ -53,6 +66,18 @@ def keyed_chunks(table: Table, touched: Iterable[Touched]) -> tuple[Keyed, ...]:
 def _parts(keys: Iterator[str], size: int) -> Iterator[tuple[str, ...]]:
     while part := tuple(islice(keys, size)):
         yield part
+
+
+def _runs(keys: Sequence[str]) -> Iterator[list[str]]:
+    """Whole numbers in their order, those that follow each other together."""
+    run: list[str] = []
+    for key in keys:
+        if run and int(key) != int(run[-1]) + 1:
+            yield run
+            run = []
+        run.append(key)
+    if run:
+        yield run
 
 
 def read_keyed(
