@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from googlesql import analyzer
-from test_warehouse import Case, Notes
+from test_warehouse import FAMILY, Case, Notes, assert_family, related
 from workbook.catalog import read_catalog
 from workbook.incremental import load, load_night, state
 from workbook.incremental.keys import matching, within
@@ -251,6 +251,50 @@ def test_clean_tables_and_rejected_rows_follow_row_by_row_or_are_made_anew(night
     made.change("UPDATE orders SET word = 'back' WHERE id = 4")
     check(dedupe=Dedupe(("word",)))
     assert made.result.tables[0].way == "binlog"
+
+
+@pytest.mark.parametrize("mode", ["incremental", "checksums"])
+def test_orphans_appear_and_disappear_with_their_parents_while_their_own_table_stays_as_it_is(
+    nights: Callable[[str], Nights], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = nights(FAMILY)
+    warehouse = made.settings.warehouse.model_copy(update={"mode": mode})
+    made.settings = made.settings.model_copy(update={"warehouse": warehouse})
+
+    def night(*changes: str, aside: str = "eve") -> tuple[Any, int]:
+        """The night of the child after these changes, and how many orphans the target's rows demand."""
+        made.change(*changes)
+        made.night(related(made.mapping(), aside))
+        (child,) = [table for table in made.result.tables if table.table == "a child's"]
+        return child, len(assert_family(made, aside)["a_child_s__rejected"])
+
+    assert night()[1] == 4
+    child, orphans = night()
+    assert (orphans, child.seconds_clean, child.rows_rejected) == (4, 0.0, 4)
+    child, orphans = night("DELETE FROM owners WHERE id = 1")
+    assert (orphans, child.rows_rejected, child.rows_written) == (7, 7, 0)
+    assert "orphans were looked for again in owners" in child.why
+    child, orphans = night("INSERT INTO owners VALUES (1, 'ANN', 1)")
+    assert (orphans, child.rows_read, child.rows_written) == (4, 0, 0)
+    child, orphans = night(
+        "UPDATE places SET lot = 3 WHERE lot = 18", "UPDATE `a child's` SET owner = 'zoe' WHERE id = 4"
+    )
+    assert (orphans, child.rows_rejected) == (5, 5)
+    # A night that ends after the parent's state was noted, and before the orphans were looked for.
+    with monkeypatch.context() as patched:
+        patched.setattr(load.NightLoader, "relate", ended)
+        made.change("UPDATE places SET lot = 4 WHERE lot = 1")
+        with pytest.raises(RuntimeError, match="ended"):
+            made.night(related(made.mapping()))
+    child, orphans = night()
+    assert (orphans, child.rows_rejected, child.rows_written) == (5, 5, 0)
+    # Other rules of the parent make other orphans.
+    child, orphans = night(aside="bob")
+    assert (orphans, child.rows_rejected, child.rows_written) == (4, 4, 0)
+
+
+def ended(*_: Any) -> None:
+    raise RuntimeError("ended")
 
 
 @pytest.mark.parametrize("mode", ["incremental", "checksums"])

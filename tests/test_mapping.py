@@ -17,7 +17,7 @@ from googlesql import analyzer, evaluated
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import UsageError
 from workbook.mapping import GapReport, Mapping, TableMap, cleaning, gaps, generate, load_mapping, merge
-from workbook.mapping.objects import ColumnMap, Dedupe, Reject
+from workbook.mapping.objects import ColumnMap, Dedupe, Orphans, Reject
 from workbook.mapping.types import RULES
 from workbook.params import CHECKOUT, Settings
 from workbook.sandbox import shop
@@ -326,6 +326,123 @@ def test_a_column_named_like_ours_gets_out_of_the_way() -> None:
     assert cleaning.rejected_column(table) == "__rejected_by"
 
 
+BUYERS = (("1", "a@x"), ("2", "A@x"), ("3", "bad"), ("4", "d@x"), (" 5 ", None), (None, "e@x"))
+CITIES = (("DE", "Ulm"), ("FR", "Lyon"), ("FR", None))
+SALES = (  # id, buyer, country, city, boss
+    ("1", "1", "de", "Ulm", None), ("2", "2", "DE", "Lyon", "1"), ("3", "3", None, "Lyon", "1"), ("4", "9", "FR", "Lyon", "77"),
+    ("5", None, "FR", None, "spam"), ("6", "5", "XX", "Ulm", "6"), ("spam", "4", "FR", "Lyon", "1"), ("8", "4", " fr", "Lyon", "4"),
+    ("9", "8", "DE", "Ulm", "1"), ("10", "4", "DE", "Ulm", "9"),
+)  # fmt: skip
+FAMILY = {
+    "buyers": text_table(*BUYERS, names=("id", "email")),
+    "cities": text_table(*CITIES, names=("country", "name")),
+    "cleaned": text_table(*SALES, names=("id", "cleaned", "country", "parent1", "boss")),
+}
+
+
+def sales() -> TableMap:
+    """Columns and table named like what our own statements name; one of its parents sets rows aside, one is itself."""
+    buyers = TableMap(
+        "d", "buyers", "s", "buyers", (text_column("id", "trim"), text_column("email", "lower")),
+        dedupe=Dedupe(("email",), "first", ("id",)), reject=(Reject("bad", "email = 'bad' -- spam"),),
+    )  # fmt: skip
+    cities = TableMap("d", "cities", "s", "cities", (text_column("country"), text_column("name")))
+    columns = tuple(
+        text_column(name, *(("trim", "upper") if name == "country" else ()))
+        for name in ("id", "cleaned", "country", "parent1", "boss")
+    )
+    plain = TableMap("d", "cleaned", "s", "cleaned", columns, reject=(Reject("spam", "id = 'spam'"),))
+    return replace(
+        plain,
+        dedupe=Dedupe(("country", "parent1"), "first", ("id",)),
+        orphans=(
+            Orphans(("cleaned",), buyers, ("id",), "reject"),
+            Orphans(("country", "parent1"), cities, ("country", "name"), "null"),
+            Orphans(("boss",), plain, ("id",), "null"),
+        ),
+    )
+
+
+def family() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], list[int]]:
+    """What the rules of `sales` make of SALES, worked out without SQL: clean rows, rejected ones, values that become NULL."""
+    emails: set[str] = set()
+    buyers: set[str] = set()
+    for key, email in sorted((key.strip(), email) for key, email in BUYERS if key is not None):
+        low = email and email.lower()
+        if low != "bad" and low not in emails:
+            buyers.add(key)
+            emails |= {low} if low else set()
+    cities = {city for city in CITIES if None not in city}
+    known = {key for key, *_ in SALES if key != "spam"}
+    clean: list[tuple[Any, ...]] = []
+    rejected: list[tuple[Any, ...]] = []
+    nulled, taken = [0, 0], set()
+    for key, buyer, country, city, boss in sorted(SALES):
+        country = country and country.strip().upper()
+        if country and city and (country, city) not in cities:
+            country, city, nulled[0] = None, None, nulled[0] + 1
+        if boss is not None and boss not in known:
+            boss, nulled[1] = None, nulled[1] + 1
+        row = key, buyer, country, city, boss
+        if key == "spam":
+            rejected.append(("spam", *row))
+        elif buyer is not None and buyer not in buyers:
+            rejected.append(("orphan: cleaned not in buyers", *row))
+        elif country and city and (country, city) in taken:
+            rejected.append(("dedupe", *row))
+        else:
+            clean.append(row)
+            taken.add((country, city))
+    return clean, rejected, [nulled[0], nulled[0], nulled[1]]
+
+
+def test_orphans_are_rows_whose_values_no_row_of_the_parent_has_that_its_own_rules_keep() -> None:
+    table, path = sales(), FAMILY["cleaned"]
+    clean, rejected, nulled = family()
+    assert len(clean) + len(rejected) == len(SALES)
+    assert {row[0] for row in rejected} == {"spam", "orphan: cleaned not in buyers", "dedupe"}
+    assert nulled == [2, 2, 2]
+    assert sorted(evaluated(cleaning.clean_select(table, path, parent_raw)), key=str) == sorted(clean, key=str)
+    select = cleaning.rejected_select(table, path, parent_raw)
+    assert sorted(evaluated(str(select)), key=str) == sorted(rejected, key=str)
+    made = cleaning.counts_select(table, path, parent_raw)
+    assert made is not None
+    assert [(count.column, count.rule, count.what) for count in made[1]] == [
+        ("country", "trim", "changed"),
+        ("country", "upper", "changed"),
+        ("country", "orphan: country, parent1 not in cities", "became NULL"),
+        ("parent1", "orphan: country, parent1 not in cities", "became NULL"),
+        ("boss", "orphan: boss not in cleaned", "became NULL"),
+    ]
+    assert evaluated(made[0]) == [(1, 2, *nulled)]
+    # Without a rule that sets rows aside, or one of a column.
+    bare = replace(table, reject=(), dedupe=None, orphans=table.orphans[2:])
+    bare = replace(bare, columns=tuple(replace(column, clean=()) for column in bare.columns))
+    assert not cleaning.sets_aside(bare)
+    assert cleaning.rejected_select(bare, path, parent_raw) is None
+    bosses = {row[0]: row[4] for row in evaluated(cleaning.clean_select(bare, path, parent_raw))}
+    assert bosses == {row[0]: None if row[4] in ("77", "spam") else row[4] for row in SALES}
+    made = cleaning.counts_select(bare, path, parent_raw)
+    assert made is not None
+    assert evaluated(made[0]) == [(2,)]
+
+
+def parent_raw(parent: TableMap) -> str:
+    return FAMILY[parent.warehouse_name]
+
+
+def test_orphan_rules_are_the_same_in_the_emulator(scratch: Any) -> None:
+    table, path = sales(), FAMILY["cleaned"]
+    counts = cleaning.counts_select(table, path, parent_raw)
+    assert counts is not None
+    for select in (
+        cleaning.clean_select(table, path, parent_raw),
+        str(cleaning.rejected_select(table, path, parent_raw)),
+        counts[0],
+    ):
+        assert sorted(scratch.google(select), key=str) == sorted(evaluated(select), key=str)
+
+
 def test_every_statement_of_the_shops_mapping_is_valid_googlesql(shop_tables: Catalog, tmp_path: Path) -> None:
     assert every_statement_analyzed(shop_tables, shop_mapping(shop_tables, tmp_path, emulated=False)) > 100
 
@@ -349,6 +466,13 @@ def test_every_statement_of_a_generated_mapping_of_hostile_names_is_valid_google
             )
             for path, table in mapping.tables.items()
         }
+        # Each table is its own parent, by two columns where they can be compared, and the next one's.
+        for path, table in tables.items():
+            keys = tuple(column.name for column in table.columns if cleaning.groupable(column))[:2]
+            other = next(one for one in tables.values() if one.name != table.name and one.columns[0].rule == "integer")
+            rules = [Orphans(keys, replace(table, orphans=()), keys, "null")]
+            rules += [Orphans(keys[:1], replace(other, orphans=()), (other.columns[0].name,), "reject")]
+            tables[path] = replace(table, orphans=tuple(rules))
         assert every_statement_analyzed(catalog, replace(mapping, tables=tables)) > 15
 
 
@@ -368,8 +492,15 @@ def every_statement_analyzed(catalog: Catalog, mapping: Mapping) -> int:
         place = statements.place_of(mapped, "local-project", settings.warehouse)
         clean = [(column.warehouse_name, cleaning.clean_type(column)) for column in mapped.columns]
         # A catalog of these tables alone: the analyzer reads all of its catalog anew for each statement.
+        parents = [rule.parent for rule in mapped.orphans]
         judge = analyzer(
             {
+                f"{place.raw_dataset}.{one.warehouse_name}": [
+                    (field.name, field.field_type) for field in statements.raw_schema(one, catalog.table[one.path])
+                ]
+                for one in parents
+            }
+            | {
                 place.raw: [(field.name, field.field_type) for field in statements.raw_schema(mapped, table)],
                 place.clean: clean,
                 place.rejected: [(cleaning.rejected_column(mapped), "STRING"), *clean],
@@ -378,7 +509,7 @@ def every_statement_analyzed(catalog: Catalog, mapping: Mapping) -> int:
         made = [statements.create_clean(place, table)]
         rejected = statements.create_rejected(place, table)
         made += [rejected, statements.count_rejected(place)] if rejected else []
-        counts = cleaning.counts_select(mapped, place.quoted(place.raw))
+        counts = cleaning.counts_select(mapped, place.quoted(place.raw), place.raw_path)
         made += [counts[0]] if counts else []
         samples = samples_select(mapped, place.quoted(place.raw))
         made += [samples] if samples else []
@@ -443,6 +574,8 @@ segments:
           warehouse: {{name: simple}}
           columns:
             name: {{clean: [trim]}}  # dirty
+          orphans:
+            - {{columns: [id], parent: plain, policy: null}}  # itself
           by_default: [id, at, flag, born, doc]
 """
 
@@ -474,6 +607,8 @@ def test_merging_adds_new_tables_and_columns_with_the_day_and_keeps_every_edit_a
     assert again == merged
     report = gaps(_loaded(merged, catalog), catalog, None)
     assert [(gap.table, gap.column) for gap in report.gaps if gap.kind == "vanished"] == [(f"{database}.plain", "flag")]
+    (rule,) = _loaded(merged, catalog).tables[database, "plain"].orphans
+    assert (rule.columns, rule.parent.name, rule.parent_columns, rule.policy) == (("id",), "plain", ("id",), "null")
 
 
 def _loaded(text: str, catalog: Catalog) -> Mapping:
@@ -483,6 +618,10 @@ def _loaded(text: str, catalog: Catalog) -> Mapping:
     return mapping_from(parse(text, "test"), "test", catalog, True)
 
 
+ORPHANS = (
+    "version: 1\nsegments:\n  a:\n    tables: {{DB: {{plain: {{orphans: [{}]}}, order: {{}}, keyless: {{}}}}}}\n"
+    "  b: {{scope: later, tables: {{DB: {{gone: {{}}}}}}}}\n"
+)
 BROKEN = [
     ("segments:\n  a: {priority: 1}\n", 1, "version is None"),
     ("version: 2\nsegments: {}\n", 1, "version is 2"),
@@ -515,6 +654,24 @@ BROKEN = [
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {dedupe: {keep: first}}}}}\n", 3, "no columns"),
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {reject: [{where: TRUE}]}}}}\n", 3, "reject"),
     ("version: 1\nsegments:\n  a: {tables: {DB: {plain: {reject: [{name: dedupe, where: 'TRUE'}]}}}}\n", 3, "taken"),
+    (ORPHANS.format("{columns: [id], parent: plain, policy: drop}"), 4, "'drop'"),
+    (ORPHANS.format("{columns: [id], parent: plain}"), 4, "no safe guess"),
+    (ORPHANS.format("{column: [id], parent: plain, policy: null}"), 4, "did you mean columns"),
+    (ORPHANS.format("plain"), 4, "columns: [customer_id]"),
+    (ORPHANS.format("{columns: id, parent: plain, policy: null}"), 4, "list of column names"),
+    (ORPHANS.format("{columns: [idd], parent: plain, policy: null}"), 4, "did you mean id"),
+    (ORPHANS.format("{columns: [id], parent: plane, policy: null}"), 4, "did you mean plain"),
+    (ORPHANS.format("{columns: [id], parent: gone, policy: null}"), 4, "in scope"),
+    (ORPHANS.format("{columns: [id], parent: DB.order, parent_columns: [form], policy: null}"), 4, "did you mean from"),
+    (ORPHANS.format("{columns: [id], parent: order, parent_columns: [from], policy: null}"), 4, "a DATE"),
+    (ORPHANS.format("{columns: [name], parent: plain, policy: null}"), 4, "a STRING"),
+    (ORPHANS.format("{columns: [id, flag], parent: plain, policy: null}"), 4, "2 columns against 1"),
+    (ORPHANS.format("{columns: [id], parent: keyless, policy: null}"), 4, "has no key"),
+    (
+        ORPHANS.format("{columns: [id], parent: plain, policy: null}, {columns: [id], parent: plain, policy: reject}"),
+        4,
+        "twice",
+    ),
     ("version: 1\ntarget: {to_utf8: [utf8mb3]}\nsegments: {}\n", 2, "did you mean to_utf8mb4"),
     ("version: 1\ntarget:\n  to_utf8mb4: [gbk]\nsegments: {}\n", 3, "ascii, latin1, utf8mb3"),
     ("version: 1\ntarget:\n  collations: {latin1_bin: latin1_bin}\nsegments: {}\n", 3, "one of utf8mb4"),
@@ -528,7 +685,7 @@ BROKEN = [
 def test_a_malformed_mapping_is_refused_with_its_line_and_the_nearest_key(
     read: Callable[[str], Catalog], tmp_path: Path
 ) -> None:
-    catalog = read(HOSTILE)
+    catalog = read(HOSTILE + "CREATE TABLE keyless (x INT);\nCREATE TABLE gone (id INT PRIMARY KEY);\n")
     database = catalog.databases[0].name
     for text, line, said in BROKEN:
         path = tmp_path / "broken.yaml"
@@ -539,6 +696,41 @@ def test_a_malformed_mapping_is_refused_with_its_line_and_the_nearest_key(
         assert said in message, (text, message)
         assert line == 0 or f"line {line}" in message, (text, message)
         assert caught.value.exit_status == 2
+
+
+def test_orphan_rules_name_tables_of_other_databases_and_follow_new_names_to_the_target(
+    scratch: Any, tmp_path: Path
+) -> None:
+    one, other = scratch.database(), scratch.database(f"dotted.{scratch.database()}")
+    scratch.script("CREATE TABLE child (id INT PRIMARY KEY, a INT, b BIGINT UNSIGNED);\n", one)
+    scratch.script("CREATE TABLE `par.ent` (y INT, x INT, PRIMARY KEY (x, y));\n", other)
+    catalog = read_catalog(scratch.source, [one, other])
+    path = tmp_path / "mapping.yaml"
+    path.write_text(f"""
+version: 1
+segments:
+  first:
+    tables:
+      {one}:
+        child:
+          orphans: {{columns: [b, a], parent: {other}.par.ent, policy: reject}}  # of the second segment
+          columns: {{a: {{target: new_a}}}}
+  second:
+    tables:
+      {other}:
+        par.ent: {{target: {{name: parents}}, columns: {{x: {{target: new_x}}}}}}
+  third: {{scope: later, tables: {{}}}}
+""")
+    mapping = load_mapping(path, catalog, True)
+    (rule,) = mapping.tables[one, "child"].orphans
+    assert (rule.columns, rule.parent.path, rule.parent_columns) == (("b", "a"), (other, "par.ent"), ("x", "y"))
+    (moved,) = mapping.on_target().tables[one, "child"].orphans
+    assert (moved.columns, moved.parent.path) == (("b", "new_a"), (other, "parents"))
+    assert moved.parent_columns == ("new_x", "y")
+    assert mapping.asdict()["segments"][0]["tables"][0]["orphans"] == [
+        {"columns": ["b", "a"], "parent": f"{other}.par.ent", "parent_columns": ["x", "y"], "policy": "reject"}
+    ]
+    assert "orphan: b, a not in" in mapping._repr_html_()
 
 
 def test_what_is_chosen_for_the_target_holds_for_all_tables_unless_one_says_otherwise(

@@ -4,7 +4,7 @@ import io
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
+from migration import Migration
 from values import BOUNDARIES
 from workbook.catalog import Catalog, read_catalog
 from workbook.errors import Refused, TerminalError, TransientError, UsageError
-from workbook.mapping import Dedupe, Mapping, Reject, cleaning, generate
+from workbook.mapping import Dedupe, Mapping, Orphans, Reject, cleaning, generate
 from workbook.mapping.types import RULES
 from workbook.params import Settings
 from workbook.servers import connect_target, connect_warehouse
@@ -251,6 +252,161 @@ def test_the_clean_table_is_exactly_what_the_rules_make_of_the_raw_one(case: Cal
     made.load()
     assert not any(name.endswith("__rejected") for name in made.tables())
     assert len(made.rows("readers")) == 5
+
+
+# The child comes first, the parents after it, and one of them refers back to the child.
+FAMILY = """
+CREATE TABLE `a child's` (id INT PRIMARY KEY, owner VARCHAR(9), place VARCHAR(9), lot BIGINT UNSIGNED, above INT)
+;;
+CREATE TABLE owners (id INT PRIMARY KEY, name VARCHAR(9), first INT)
+;;
+CREATE TABLE places (lot INT, name VARCHAR(9), PRIMARY KEY (name, lot))
+;;
+INSERT INTO owners VALUES (1, ' Ann', 1), (2, 'bob ', 2), (3, 'BOB', 99), (4, 'eve', NULL)
+;;
+INSERT INTO places VALUES (1, 'x'), (2, 'x'), (18, 'y')
+;;
+INSERT INTO `a child's` VALUES (1, 'ann', 'x', 1, NULL), (2, 'Eve', 'x', 2, 1), (3, NULL, 'x', 3, 2), (4, 'bob', 'y', NULL, 3),
+ (5, 'eve ', NULL, 18, 77), (6, 'zoe', 'y', 18, 6), (7, 'ANN', 'y', 18, 6), (8, 'ann', 'z', 18, 8),
+ (9, 'ann', NULL, NULL, 77)
+"""
+
+
+def related(mapping: Mapping, aside: str = "eve") -> Mapping:
+    """Of `bob` the second row is a duplicate; one owner is set aside, so that their children are orphans."""
+    named: dict[str, Any] = {table.name: table for table in mapping.in_scope}
+
+    def cleaned(name: str, *columns: str) -> Any:
+        rules = tuple(
+            replace(one, clean=("trim", "lower") if one.name in columns else ()) for one in named[name].columns
+        )
+        return replace(named[name], columns=rules)
+
+    owners = replace(
+        cleaned("owners", "name"), dedupe=Dedupe(("name",)), reject=(Reject("aside", f"name = '{aside}'"),)
+    )
+    child = cleaned("a child's", "owner")
+    rules = (
+        Orphans(("owner",), owners, ("name",), "reject"),
+        Orphans(("place", "lot"), named["places"], ("name", "lot"), "null"),
+        Orphans(("above",), child, ("id",), "reject"),
+    )
+    first = Orphans(("first",), child, ("id",), "null")
+    tables = [replace(child, orphans=rules), replace(owners, orphans=(first,)), named["places"]]
+    return replace(mapping, tables={table.path: table for table in tables})
+
+
+def family(
+    child: Iterable[Any], owners: Iterable[Any], places: Iterable[Any], aside: str
+) -> dict[str, list[tuple[Any, ...]]]:
+    """What the rules of `related` keep of these rows of the target, and what they set aside, worked out without SQL."""
+    known, ids, lots = {}, {row[0] for row in child}, {(name, lot) for lot, name in places}
+    rejected: list[tuple[Any, ...]] = []
+    for key, name, first in sorted(owners):
+        row = key, name.strip().lower(), first if first in ids else None
+        if row[1] == aside or row[1] in known:
+            rejected.append(("aside" if row[1] == aside else "dedupe", *row))
+        else:
+            known[row[1]] = row
+    kept, orphans = [], []
+    for key, owner, place, lot, above in child:
+        owner = owner and owner.strip().lower()
+        if place is not None and lot is not None and (place, lot) not in lots:
+            place = lot = None
+        row = key, owner, place, lot, above
+        if owner is not None and owner not in known:
+            orphans.append(("orphan: owner not in owners", *row))
+        elif above is not None and above not in ids:
+            orphans.append(("orphan: above not in a_child_s", *row))
+        else:
+            kept.append(row)
+    return {
+        "a_child_s": kept,
+        "a_child_s__rejected": orphans,
+        "owners": list(known.values()),
+        "owners__rejected": rejected,
+    }
+
+
+def told(rows: Iterable[Iterable[Any]]) -> list[str]:
+    return sorted(repr(tuple(int(value) if isinstance(value, Decimal) else value for value in row)) for row in rows)
+
+
+def assert_family(made: Case, aside: str = "eve") -> dict[str, list[tuple[Any, ...]]]:
+    """The clean tables and those of rejected rows hold what `family` makes of the target's rows; that."""
+    tables = [
+        made.scratch.execute_target_root(f"SELECT * FROM `{name}`", made.database)
+        for name in ("a child's", "owners", "places")
+    ]
+    wanted = family(*tables, aside)
+    for name, rows in wanted.items():
+        assert told(row.values() for row in made.rows(name, raw="__" in name)) == told(rows), name
+    return wanted
+
+
+def test_orphans_are_set_aside_or_lose_their_reference_whatever_is_loaded_first(case: Callable[[str], Case]) -> None:
+    made = case(FAMILY)
+    mapping = related(made.mapping())
+    assert mapping.in_scope[0].name == "a child's"
+    result = made.load(mapping)
+    wanted = assert_family(made)
+    assert {name: len(rows) for name, rows in wanted.items()} == {
+        "a_child_s": 5, "a_child_s__rejected": 4, "owners": 2, "owners__rejected": 2,
+    }  # fmt: skip
+    child, owners, _ = result.tables
+    assert (result.verdict, child.rows_raw, child.rows_clean) == ("ok", 9, 5)
+    assert dict(child.rejected) == {"orphan: owner not in owners": 3, "orphan: above not in a_child_s": 1}
+    counts = {(change.column, change.rule): (change.what, change.rows) for change in child.changed}
+    assert counts["place", "orphan: place, lot not in places"] == ("became NULL", 2)
+    assert counts["lot", "orphan: place, lot not in places"] == ("became NULL", 2)
+    assert [
+        (one.column, one.rule, one.rows) for one in owners.changed if one.rule != "trim" and one.rule != "lower"
+    ] == [("first", "orphan: first not in a_child_s", 1)]
+    client = made.scratch.warehouse
+    schema = client.get_table(f"{client.project}.{made.settings.warehouse.dataset}.a_child_s").schema
+    assert "orphan: place, lot not in places" in {field.name: field.description for field in schema}["place"]
+    made.load()
+    assert not any(name.endswith("__rejected") for name in made.tables())
+
+
+def test_orphan_rules_are_tried_on_some_rows_against_all_rows_of_the_parent(case: Callable[[str], Case]) -> None:
+    made = case(FAMILY)
+    made.load()
+    args = made.scratch.warehouse, made.settings, made.catalog()
+    name = f"{made.database}.a child's"
+    trial = try_cleaning(*args, related(made.mapping()), name)
+    assert (trial.verdict, trial.rows, trial.rows_clean) == ("ok", 9, 5)
+    rules: list[dict[str, Any]] = [
+        {"columns": ["owner"], "parent": "owners", "parent_columns": ["name"], "policy": "null"},
+        {"columns": ["above"], "parent": "a child's", "policy": "reject"},
+    ]
+    lower = {"owner": ["trim", "lower"]}
+    trial = try_cleaning(*args, made.mapping(), name, lower, orphans=rules, rows=5)
+    assert (trial.verdict, trial.rows, dict(trial.rejected)) == ("ok", 5, {"orphan: above not in a_child_s": 1})
+    # The parent has no rules here: of `bob` and `eve` only `eve` is written as in the child's clean rows.
+    assert [change.rows for change in trial.changed if change.what == "became NULL"] == [2]
+    with pytest.raises(UsageError, match="in scope"):
+        try_cleaning(
+            *args, made.mapping(), name, orphans=[{"columns": ["owner"], "parent": "nobody", "policy": "null"}]
+        )
+
+
+def test_the_validation_works_out_orphans_again_and_sees_a_row_that_is_none(scratch: Any) -> None:
+    database = scratch.database()
+    scratch.script(FAMILY, database)
+    made = Migration.of(scratch, [database])
+    made.mapping = related(made.mapping)
+    made.whole()
+    found = made.validate()
+    assert {(table.table, table.hop): table.verdict for table in found.tables if table.verdict != "same"} == {}
+    (clean,) = [one for one in found.tables if one.table == "a child's" and one.hop == "target-warehouse"]
+    assert (clean.columns["place"], clean.columns["id"]) == ("tolerated", "proven")
+    assert "4 rows set aside by the rules" in clean.why
+    path = scratch.table_path(made.settings.warehouse.dataset, "a_child_s")
+    scratch.google(f"UPDATE {path} SET place = 'z' WHERE id = 8")
+    assert {(one.table, one.hop) for one in made.validate().tables if one.verdict != "same"} == {
+        ("a child's", "target-warehouse")
+    }
 
 
 def test_a_table_that_is_not_ours_stops_the_load_before_anything_is_written(case: Callable[[str], Case]) -> None:

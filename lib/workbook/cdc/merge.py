@@ -25,6 +25,7 @@ from workbook.warehouse.streamed import Leg, Streamed, layout
 
 _LOCK_SECONDS = 5
 _GB = 1 << 30
+_LEFT = "left"
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,18 @@ class _Merge:
             drained = drain.run()
             legs = [self._sound(leg) for leg in self._streamed.read(session)]
             tasks = [self._task(leg) for leg in legs if leg.waiting and not leg.stopped]
+            tasks += self._children(legs, {task.leg.path for task in tasks})
             self._refuse(sum(task.bytes for task in tasks))
-            done = {task.leg.number: self._carry_out(session, task, gtids) for task in tasks}
+            done = {
+                number: made for group in self._groups(tasks) for number, made in self._carry_out(session, group, gtids)
+            }
             for leg in legs:
                 if not leg.stopped and leg.number not in done:
                     self._note(session, leg, gtids)
             merged = Merged(
                 tables=tuple(
                     replace(
-                        done.get(leg.number) or MergedTable(*leg.path, how="left" if leg.stopped else "nothing new"),
+                        done.get(leg.number) or MergedTable(*leg.path, how=_LEFT if leg.stopped else "nothing new"),
                         logged=drained.changes.get(leg.number, 0),
                         why=leg.stopped,
                     )
@@ -134,11 +138,39 @@ class _Merge:
         place, table = way.place, way.table
         whole = statements.mergeable(way.mapped, table)
         merges = [statements.merge(place, table, leg, clean) for clean in ((False, True) if whole else (False,))]
-        making = [] if whole else [create_clean(place, table), create_rejected(place, table)]
-        during = f"estimating {place.raw}"
         read = [statements.log_name(place), place.raw, place.clean]
-        size = sum(self._dialect.estimate(self._jobs, sql, read, during) for sql in (*merges, *making) if sql)
-        return _Task(way, leg, tuple(merges), not whole, size)
+        size = sum(self._dialect.estimate(self._jobs, sql, read, f"estimating {place.raw}") for sql in merges)
+        return _Task(way, leg, tuple(merges), not whole, size if whole else size + self._size_anew(way))
+
+    def _children(self, legs: Sequence[Leg], merged: Collection[tuple[str, str]]) -> list[_Task]:
+        """Tables without a change of their own whose orphans are looked for among rows that are `merged`. One that is left to
+        the load is among them where its raw table is as it was mapped."""
+        children = []
+        for leg in legs:
+            way = self._ways.get(leg.path)
+            loaded = leg.gtids or not leg.stopped
+            if way is None or leg.path in merged or not loaded or layout(way.mapped, way.table) != leg.layout:
+                continue
+            if any(rule.parent.path in merged for rule in way.mapped.orphans):
+                children.append(_Task(way, leg, (), True, self._size_anew(way)))
+        return children
+
+    def _size_anew(self, way: Way) -> int:
+        place = way.place
+        read = list(dict.fromkeys((place.raw, *(replace(place, mapped=one.parent).raw for one in way.mapped.orphans))))
+        making = create_clean(place, way.table), create_rejected(place, way.table)
+        return sum(self._dialect.estimate(self._jobs, sql, read, f"estimating {place.clean}") for sql in making if sql)
+
+    def _groups(self, tasks: Sequence[_Task]) -> list[list[_Task]]:
+        """What is carried out together: a table alone; those with orphan rules with all their parents."""
+        family = {
+            path
+            for way in self._ways.values()
+            for rule in way.mapped.orphans
+            for path in (way.mapped.path, rule.parent.path)
+        }
+        together = [task for task in tasks if task.leg.path in family]
+        return [*([task] for task in tasks if task.leg.path not in family), together]
 
     def _refuse(self, size: int) -> None:
         most = self._settings.cdc.merge_gb * _GB
@@ -149,20 +181,23 @@ class _Merge:
                 "Raise cdc.merge_gb, merge less often, or partition the tables by a column that changes keep to.",
             )
 
-    def _carry_out(self, session: Session, task: _Task, gtids: str) -> MergedTable:
-        place, table = task.way.place, task.way.table
-        during = f"merging into {place.raw}"
-        changed = [self._jobs.change(sql, during) for sql in task.merges]
-        if task.anew:
-            clean_again(self._target, self._client, self._settings, self._journal, self._owned, task.way.mapped, table)
-        self._note(session, task.leg, gtids)
-        how = "emptied, merged" if task.leg.truncated > task.leg.merged else "merged"
-        return MergedTable(
-            *task.leg.path,
-            how=f"{how}, clean table made anew" if task.anew else how,
-            rows=changed[0],
-            bytes=task.bytes,
-        )
+    def _carry_out(self, session: Session, tasks: Sequence[_Task], gtids: str) -> list[tuple[int, MergedTable]]:
+        """Merge into all raw tables, make clean tables anew of them, and note that only then; what was done, by leg."""
+        done = []
+        for task in tasks:
+            changed = [self._jobs.change(sql, f"merging into {task.way.place.raw}") for sql in task.merges]
+            how = "emptied, merged" if task.leg.truncated > task.leg.merged else "merged"
+            how = how if task.merges else _LEFT if task.leg.stopped else "no change of its own"
+            how = f"{how}, clean table made anew" if task.anew else how
+            rows = changed[0] if changed else 0
+            done.append((task.leg.number, MergedTable(*task.leg.path, how=how, rows=rows, bytes=task.bytes)))
+        for task in tasks:
+            if task.anew:
+                mapped, table = task.way.mapped, task.way.table
+                clean_again(self._target, self._client, self._settings, self._journal, self._owned, mapped, table)
+        for task in tasks:
+            self._note(session, task.leg, gtids)
+        return done
 
     def _note(self, session: Session, leg: Leg, gtids: str) -> None:
         session.execute(

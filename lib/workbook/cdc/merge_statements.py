@@ -91,7 +91,7 @@ def loaded_since(place: Place, first: int, last: int, days: tuple[float, float])
 def mergeable(mapped: TableMap, table: Table) -> bool:
     """Whether a changed row changes the one row of the clean table that has its key: else that is made anew."""
     cleaned_key = any(mapped.column[name].clean for name in table.key)
-    return not (cleaned_key or cleaning.sets_aside(mapped))
+    return not (cleaned_key or cleaning.sets_aside(mapped) or mapped.orphans)
 
 
 def merge(place: Place, table: Table, leg: Leg, clean: bool) -> str:

@@ -139,6 +139,7 @@ def inverted(mapping: DataMapping) -> tuple[DataMapping, dict[str, str]]:
                 columns=(),
                 dedupe=None,
                 reject=(),
+                orphans=(),
                 target=UNCHANGED,
                 flow=back,
             )

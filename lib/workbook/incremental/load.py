@@ -83,6 +83,9 @@ class NightLoader(Loader):
         self._same: list[str] = []
         self._left: tuple[str, ...] = ()
         self._staged: dict[TablePath, list[str]] = {}
+        # Tables whose raw rows were written to tonight, and the states of those whose clean table waits for their parents'.
+        self._touched: set[TablePath] = set()
+        self._waiting: dict[TablePath, TableState] = {}
         # BigQuery ends one of two statements that change the table of states at once.
         self._writing = threading.Lock()
 
@@ -144,6 +147,16 @@ class NightLoader(Loader):
             self._ways[mapped.path] = way_of(
                 mapped, table, self._mode(mapped), self._known[mapped.path], self._states[mapped.path]
             )
+        for mapped, _ in pairs:
+            self._doubt(mapped)
+
+    def _doubt(self, mapped: TableMap) -> None:
+        """Note of a clean table with orphan rules that it is to be made anew, before a parent changes: whatever becomes of
+        this night, the next one then does it."""
+        before = self._known[mapped.path].before
+        family = {self._ways[path].name for path in (mapped.path, *(rule.parent.path for rule in mapped.orphans))}
+        if mapped.orphans and before is not None and family != {"unchanged"}:
+            self._note(mapped, replace(before, clean=""))
 
     def _mode(self, mapped: TableMap) -> str:
         return mapped.mode or self.warehouse.mode
@@ -203,6 +216,7 @@ class NightLoader(Loader):
         self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path, progress: Progress, way: Way
     ) -> TableLoaded:
         self._forget(mapped)
+        self._touched.add(mapped.path)
         loaded = super().load(mapped, table, session.connection, folder, progress)
         fresh = replace(self._states[mapped.path], rows=loaded.rows_raw)
         if self._mode(mapped) != "full":
@@ -210,23 +224,42 @@ class NightLoader(Loader):
                 fresh = replace(fresh, watermark=watermark_of(session, table, mapped.watermark))
             elif way.sums:
                 fresh = replace(fresh, ranges=sums_of(session, table, mapped))
-        if loaded.verdict == "ok":
+        if mapped.orphans:
+            self._waiting[mapped.path] = fresh
+        elif loaded.verdict == "ok":
             self._remember(mapped, fresh, loaded)
         return replace(loaded, why=way.why, rows_written=loaded.rows_raw)
+
+    def _finish(
+        self, mapped: TableMap, table: Table, fresh: TableState, loaded: TableLoaded, anew: bool
+    ) -> TableLoaded:
+        """Make the clean table `anew` where it must be, and note the state; with orphan rules both wait for the parents."""
+        if mapped.orphans:
+            self._waiting[mapped.path] = fresh
+            return loaded
+        if anew:
+            loaded = self.clean(loaded, self.place(mapped), table)
+        self._remember(mapped, fresh, loaded)
+        return loaded
+
+    def relate(self, mapped: TableMap, table: Table, loaded: TableLoaded) -> TableLoaded:
+        """Make a clean table with orphan rules anew where it or a parent changed tonight, and note its state."""
+        changed = sorted({rule.parent.name for rule in mapped.orphans if rule.parent.path in self._touched})
+        if mapped.path in self._touched or changed or self._other_clean(mapped):
+            loaded = super().relate(mapped, table, loaded)
+        if changed and mapped.path not in self._touched:
+            loaded = replace(loaded, why=f"{loaded.why}; orphans were looked for again in {', '.join(changed)}")
+        if loaded.verdict == "ok":
+            self._remember(mapped, self._waiting[mapped.path], loaded)
+        return loaded
 
     def _unchanged(self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path) -> TableLoaded:
         before = self._known[mapped.path].before
         assert before is not None
-        loaded = self._begun(mapped, table, before)
-        if self._other_clean(mapped):
-            loaded = self.clean(loaded, self.place(mapped), table)
-            self._remember(
-                mapped,
-                replace(before, gtids=self._states[mapped.path].gtids, clean=self._states[mapped.path].clean),
-                loaded,
-            )
-        else:
-            self._same.append(mapped.warehouse_name)
+        loaded, now = self._begun(mapped, table, before), self._states[mapped.path]
+        if mapped.orphans or self._other_clean(mapped):
+            return self._finish(mapped, table, replace(before, gtids=now.gtids, clean=now.clean), loaded, True)
+        self._same.append(mapped.warehouse_name)
         return loaded
 
     def _by_binlog(self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path) -> TableLoaded:
@@ -266,10 +299,7 @@ class NightLoader(Loader):
             raise _NotThisWay(why_odd(self._known[mapped.path]))
         if not changed:
             loaded = replace(self._begun(mapped, table, before), why=why, rows_extracted=rows)
-            if self._other_clean(mapped):
-                loaded = self.clean(loaded, self.place(mapped), table)
-            self._remember(mapped, replace(fresh, rows=rows), loaded)
-            return loaded
+            return self._finish(mapped, table, replace(fresh, rows=rows), loaded, self._other_clean(mapped))
         if many > rows * _MOST_SHARE:
             raise _NotThisWay(f"{why}, and so much is read quicker whole")
         if not ordered_alike(mapped, table):
@@ -324,6 +354,7 @@ class NightLoader(Loader):
                 self._stage(there, table, staging.keys, keys, keys=True)
                 conditions.append(f"NOT {matching(mapped, table, one.quoted(staging.keys))}")
         alone = row_by_row(mapped, table) and not self._other_clean(mapped)
+        self._touched.add(mapped.path)
         self.jobs.run(replacing(one, conditions, alone), during)
         ((raw, clean),) = self._counted([one]).values()
         if raw != rows:
@@ -337,11 +368,10 @@ class NightLoader(Loader):
             rows_deleted=max(had + files - raw, 0),
             seconds_load=time.monotonic() - clock,
         )
-        loaded = self._cleaned(loaded, one, clean, during) if alone else self.clean(loaded, one, table)
-        if loaded.verdict != "ok":
-            loaded = self.clean(loaded, one, table)
-        self._remember(mapped, replace(self._states[mapped.path], rows=raw), loaded)
-        return loaded
+        if alone:
+            loaded = self._cleaned(loaded, one, clean, during)
+        fresh = replace(self._states[mapped.path], rows=raw)
+        return self._finish(mapped, table, fresh, loaded, not alone or loaded.verdict != "ok")
 
     def _cleaned(self, loaded: TableLoaded, one: Place, rows: int, during: str) -> TableLoaded:
         """What cleaning did to the rows of the night."""

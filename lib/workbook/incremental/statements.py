@@ -30,7 +30,9 @@ class Staging:
 
 def row_by_row(mapped: TableMap, table: Table) -> bool:
     """Whether the clean rows of some raw rows can be told without the others, and found by the key."""
-    return mapped.dedupe is None and not any(mapped.column[name].clean for name in table.key if name in mapped.column)
+    if mapped.dedupe is not None or mapped.orphans:
+        return False
+    return not any(mapped.column[name].clean for name in table.key if name in mapped.column)
 
 
 def replacing(place: Place, conditions: Sequence[str], clean: bool) -> str:

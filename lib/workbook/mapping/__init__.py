@@ -4,7 +4,7 @@ from workbook.mapping.file import load_mapping, mapping_of
 from workbook.mapping.gaps import GapReport, gaps
 from workbook.mapping.generate import generate
 from workbook.mapping.merge import additions, merge
-from workbook.mapping.objects import ColumnMap, Dedupe, Mapping, Reject, Requirements, Segment, TableMap
+from workbook.mapping.objects import ColumnMap, Dedupe, Mapping, Orphans, Reject, Requirements, Segment, TableMap
 from workbook.mapping.target import TargetRules
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Dedupe",
     "GapReport",
     "Mapping",
+    "Orphans",
     "Reject",
     "Requirements",
     "Segment",

@@ -1,8 +1,8 @@
 """Cleaning: a table of named rules, and the GoogleSQL that makes a clean table of a raw one.
 
-The clean table is by definition what `clean_select` yields over the raw table: the load creates it so, and the
-validation computes it again. Rows that the table's own rules set aside are what `rejected_select` yields; clean and
-rejected rows together are as many as the raw ones.
+The clean table is by definition what `clean_select` yields over the raw table, and over those of its parents where it has
+orphan rules: the load creates it so, and the validation computes it again. Rows that the table's own rules set aside are
+what `rejected_select` yields; clean and rejected rows together are as many as the raw ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 from workbook.errors import UsageError
 from workbook.mapping import mending
-from workbook.mapping.objects import CleanRule, ColumnMap, TableMap, rule_name
+from workbook.mapping.objects import CleanRule, ColumnMap, Orphans, TableMap, rule_name
 from workbook.mapping.types import RULES as TYPE_RULES
 from workbook.names import quote_bigquery
 
@@ -20,7 +20,10 @@ NULL_TOKENS = ("", "-", "N/A", "n/a", "NA", "NULL", "null", "None", "unknown")
 _SPACES = " \t\n\r\f\v\u00a0"
 _TYPES = {rule.name: rule.warehouse_type for rule in TYPE_RULES}
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types: what PARTITION BY in a window can hold.
-_GROUPABLE = {"STRING", "INT64", "NUMERIC", "BIGNUMERIC", "BOOL", "BYTES", "DATE", "DATETIME", "TIMESTAMP", "TIME"}
+GROUPABLE = {"STRING", "INT64", "NUMERIC", "BIGNUMERIC", "BOOL", "BYTES", "DATE", "DATETIME", "TIMESTAMP", "TIME"}
+
+# The (quoted) path of a table's raw copy.
+RawPath = Callable[[TableMap], str]
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def raw_type(column: ColumnMap) -> str:
 
 def groupable(column: ColumnMap) -> bool:
     """Whether rows can be told apart by the clean column."""
-    return clean_type(column) in _GROUPABLE
+    return clean_type(column) in GROUPABLE
 
 
 def clean_expression(column: ColumnMap) -> str:
@@ -178,20 +181,28 @@ def clean_expression(column: ColumnMap) -> str:
     return inner
 
 
-def clean_select(table: TableMap, raw_table_path: str) -> str:
-    """The GoogleSQL SELECT that yields the clean table from the raw table at the (quoted) path."""
-    if not sets_aside(table):
+def by_name(table: TableMap) -> str:
+    """The raw copy under its name alone."""
+    return quote_bigquery(table.warehouse_name)
+
+
+def clean_select(table: TableMap, raw_table_path: str, parent_path: RawPath = by_name) -> str:
+    """The GoogleSQL SELECT that yields the clean table from the raw table at the (quoted) path, and from its parents'."""
+    if not sets_aside(table) and not table.orphans:
         return f"SELECT\n{_cleaned_columns(table)}\nFROM {raw_table_path}"
+    if not sets_aside(table):
+        parts, last = _with_parents(table, raw_table_path, parent_path)
+        return f"WITH {_listed(parts)}\nSELECT\n{_names(table)}\nFROM {last}"
     mark = quote_bigquery(rejected_column(table))
-    return f"{_judged(table, raw_table_path)}\nSELECT\n{_names(table)}\nFROM judged\nWHERE {mark} IS NULL"
+    return f"{_judged(table, raw_table_path, parent_path)}\nSELECT\n{_names(table)}\nFROM judged\nWHERE {mark} IS NULL"
 
 
-def rejected_select(table: TableMap, raw_table_path: str) -> str | None:
+def rejected_select(table: TableMap, raw_table_path: str, parent_path: RawPath = by_name) -> str | None:
     """The GoogleSQL SELECT of the rows set aside, cleaned, each with the rule that did it; None where no rule can."""
     if not sets_aside(table):
         return None
     listed = ",\n".join(f"  {quote_bigquery(name)}" for name in rejected_columns(table))
-    return f"{_judged(table, raw_table_path)}\nSELECT\n{listed}\nFROM judged\nWHERE {quote_bigquery(rejected_column(table))} IS NOT NULL"
+    return f"{_judged(table, raw_table_path, parent_path)}\nSELECT\n{listed}\nFROM judged\nWHERE {quote_bigquery(rejected_column(table))} IS NOT NULL"
 
 
 def rejected_column(table: TableMap) -> str:
@@ -212,10 +223,12 @@ def _free(table: TableMap, name: str) -> str:
     return name
 
 
-def counts_select(table: TableMap, raw_table_path: str) -> tuple[str, tuple[CleanCount, ...]] | None:
+def counts_select(
+    table: TableMap, raw_table_path: str, parent_path: RawPath = by_name
+) -> tuple[str, tuple[CleanCount, ...]] | None:
     """The GoogleSQL SELECT of one row that counts what each column rule changes, and what its columns count.
 
-    None where the table has no column rules. For `json` the count is of values that are no JSON and become NULL.
+    None where no rule changes a column. For `json` the count is of values that are no JSON and become NULL.
     """
     counts: list[CleanCount] = []
     expressions: list[str] = []
@@ -233,15 +246,18 @@ def counts_select(table: TableMap, raw_table_path: str) -> tuple[str, tuple[Clea
                 label = f"c{len(counts)}"
                 counts.append(CleanCount(label, column.name, name, what))
                 expressions.append(f"  COUNTIF({condition}) AS {label}")
-    if not counts:
-        return None
+    nulled = _nulled_select(table, raw_table_path, parent_path, counts)
+    if not expressions:
+        return (nulled, tuple(counts)) if nulled else None
     froms = [raw_table_path, *(f"stage{number}" for number in range(len(stages) - 1))]
     clauses = [
         f"stage{number} AS (\n  SELECT {', '.join(columns)}\n  FROM {source}\n)"
         for number, (columns, source) in enumerate(zip(stages, froms, strict=True))
     ]
     counted = ",\n".join(expressions)
-    return f"WITH {', '.join(clauses)}\nSELECT\n{counted}\nFROM stage{len(stages) - 1}", tuple(counts)
+    sql = f"WITH {', '.join(clauses)}\nSELECT\n{counted}\nFROM stage{len(stages) - 1}"
+    # A row each.
+    return f"SELECT *\nFROM (\n{sql}\n)\nCROSS JOIN (\n{nulled}\n)" if nulled else sql, tuple(counts)
 
 
 def google_string(value: str) -> str:
@@ -261,6 +277,10 @@ def markdown() -> str:
         lines.append(f"| `{rule.name}` | {rule.what} | {keys or options[rule.options]} |")
     lines.append("| `dedupe` (of a table) | rows alike in the columns `by` count as one | `by`, `keep`, `order_by` |")
     lines.append("| `reject` (of a table) | rows for which `where` holds are set aside | `name`, `where` |")
+    lines.append(
+        "| `orphans` (of a table) | rows whose `columns`, none of them NULL, no row of `parent` has are set aside, or get NULL"
+        " there | `columns`, `parent`, `parent_columns`: its key where none are named, `policy`: `reject` or `null` |"
+    )
     return "\n".join(lines)
 
 
@@ -302,7 +322,7 @@ def _counted(rule: CleanRule, before: str, after: str) -> list[tuple[str, str]]:
 
 def sets_aside(table: TableMap) -> bool:
     """Whether a rule of the table may set a row aside."""
-    return bool(table.reject or table.dedupe or _givers(table))
+    return bool(table.reject or table.dedupe or _givers(table) or _rejecting(table))
 
 
 def _givers(table: TableMap) -> list[tuple[ColumnMap, int]]:
@@ -313,6 +333,10 @@ def _givers(table: TableMap) -> list[tuple[ColumnMap, int]]:
         for place, rule in enumerate(column.clean)
         if _policy(rule) == "reject"
     ]
+
+
+def _rejecting(table: TableMap) -> list[Orphans]:
+    return [rule for rule in table.orphans if rule.policy == "reject"]
 
 
 def _cleaned_columns(table: TableMap, indent: str = "  ") -> str:
@@ -327,42 +351,114 @@ def _names(table: TableMap) -> str:
     return ",\n".join(f"  {quote_bigquery(column.warehouse_name)}" for column in table.columns)
 
 
-def _judged(table: TableMap, raw_table_path: str) -> str:
+def _listed(parts: Sequence[tuple[str, str]]) -> str:
+    return ",\n".join(f"{name} AS (\n{select}\n)" for name, select in parts)
+
+
+def _cleaned(table: TableMap, raw_table_path: str) -> str:
+    """The SELECT of the cleaned rows; with rules that set aside what they cannot mend, their first and the value too."""
+    givers, extra = _givers(table), ""
+    if givers:
+        unmended, value = (quote_bigquery(_free(table, name)) for name in ("_unmended", "_rejected_value"))
+        lost = [(column, _given_up(column, place)) for column, place in givers]
+        names = [google_string(f"{column.name}: {rule_name(column.clean[place])}") for column, place in givers]
+        said = " ".join(f"WHEN {condition} THEN {name}" for (_, condition), name in zip(lost, names, strict=True))
+        raws = " ".join(f"WHEN {condition} THEN {quote_bigquery(column.warehouse_name)}" for column, condition in lost)
+        extra = f",\n    CASE {said} END AS {unmended},\n    CASE {raws} END AS {value}"
+    return f"  SELECT\n{_cleaned_columns(table, '    ')}{extra}\n  FROM {raw_table_path}"
+
+
+def _joined(table: TableMap, raw_table_path: str, parent_path: RawPath) -> tuple[list[tuple[str, str]], str, list[str]]:
+    """WITH clauses of the cleaned rows and of the keys that their parents' own rules keep; a FROM that joins them; the
+    condition of each orphan rule there. A row is there once, whatever its parents hold."""
+    row = _free(table, "cleaned")
+    parts, joined, conditions = [(row, _cleaned(table, raw_table_path))], f"  FROM {row}", []
+    for number, rule in enumerate(table.orphans):
+        name = _free(table, f"parent{number}")
+        keys = [
+            f"{quote_bigquery(rule.parent.column[column].warehouse_name)} AS key{place}"
+            for place, column in enumerate(rule.parent_columns)
+        ]
+        kept = clean_select(rule.parent, parent_path(rule.parent), parent_path)
+        parts.append((name, f"  SELECT DISTINCT {', '.join(keys)}\n  FROM (\n{kept}\n  )"))
+        mine = [f"{row}.{quote_bigquery(table.column[column].warehouse_name)}" for column in rule.columns]
+        equal = " AND ".join(f"{column} = {name}.key{place}" for place, column in enumerate(mine))
+        joined += f"\n  LEFT JOIN {name} ON {equal}"
+        conditions.append(" AND ".join([*(f"{column} IS NOT NULL" for column in mine), f"{name}.key0 IS NULL"]))
+    return parts, joined, conditions
+
+
+def _with_parents(table: TableMap, raw_table_path: str, parent_path: RawPath) -> tuple[list[tuple[str, str]], str]:
+    """WITH clauses of the cleaned rows, orphans' columns NULL or their rule named, and the name of the last one."""
+    if not table.orphans:
+        return [("cleaned", _cleaned(table, raw_table_path))], "cleaned"
+    parts, joined, conditions = _joined(table, raw_table_path, parent_path)
+    row, lines = parts[0][0], []
+    for column in table.columns:
+        name = quote_bigquery(column.warehouse_name)
+        nulled = [
+            f"({condition})"
+            for rule, condition in zip(table.orphans, conditions, strict=True)
+            if rule.policy == "null" and column.name in rule.columns
+        ]
+        lines.append(f"    IF({' OR '.join(nulled)}, NULL, {row}.{name}) AS {name}" if nulled else f"    {row}.{name}")
+    if _givers(table):
+        lines += [f"    {row}.{quote_bigquery(_free(table, name))}" for name in ("_unmended", "_rejected_value")]
+    if _rejecting(table):
+        cases = " ".join(
+            f"WHEN {condition} THEN {google_string(rule.name)}"
+            for rule, condition in zip(table.orphans, conditions, strict=True)
+            if rule.policy == "reject"
+        )
+        lines.append(f"    CASE {cases} END AS {quote_bigquery(_free(table, '_orphan'))}")
+    last = _free(table, "related")
+    return [*parts, (last, "  SELECT\n" + ",\n".join(lines) + f"\n{joined}")], last
+
+
+def _nulled_select(table: TableMap, raw_table_path: str, parent_path: RawPath, counts: list[CleanCount]) -> str | None:
+    """The SELECT of one row that counts the values of orphans that become NULL; noted in `counts`. None without such rules."""
+    if all(rule.policy != "null" for rule in table.orphans):
+        return None
+    parts, joined, conditions = _joined(table, raw_table_path, parent_path)
+    expressions = []
+    for rule, condition in zip(table.orphans, conditions, strict=True):
+        for column in rule.columns if rule.policy == "null" else ():
+            label = f"c{len(counts)}"
+            counts.append(CleanCount(label, column, rule.name, "became NULL"))
+            expressions.append(f"  COUNTIF({condition}) AS {label}")
+    return f"WITH {_listed(parts)}\nSELECT\n" + ",\n".join(expressions) + f"\n{joined}"
+
+
+def _judged(table: TableMap, raw_table_path: str, parent_path: RawPath) -> str:
     """WITH clauses up to `judged`: the cleaned rows, each with the first rule that sets it aside, or NULL."""
     mark = quote_bigquery(rejected_column(table))
     # A condition stands on lines of its own, so that a comment at its end does not swallow what follows.
     conditions = "\n".join(
         f"    WHEN (\n{reject.where}\n) THEN {google_string(reject.name)}" for reject in table.reject
     )
-    givers = _givers(table)
-    unmended, value = (quote_bigquery(_free(table, name)) for name in ("_unmended", "_rejected_value"))
-    if givers:
+    unmended, orphan = (quote_bigquery(_free(table, name)) for name in ("_unmended", "_orphan"))
+    if _givers(table):
         conditions = f"    WHEN {unmended} IS NOT NULL THEN {unmended}\n{conditions}"
+    if _rejecting(table):
+        conditions += f"\n    WHEN {orphan} IS NOT NULL THEN {orphan}"
     verdict = f"CASE\n{conditions}\n    END" if conditions else "CAST(NULL AS STRING)"
-    extra = ""
-    if givers:
-        lost = [(column, _given_up(column, place)) for column, place in givers]
-        names = [google_string(f"{column.name}: {rule_name(column.clean[place])}") for column, place in givers]
-        said = " ".join(f"WHEN {condition} THEN {name}" for (_, condition), name in zip(lost, names, strict=True))
-        raws = " ".join(f"WHEN {condition} THEN {quote_bigquery(column.warehouse_name)}" for column, condition in lost)
-        extra = f",\n    CASE {said} END AS {unmended},\n    CASE {raws} END AS {value}"
-    parts = [
-        f"WITH cleaned AS (\n  SELECT\n{_cleaned_columns(table, '    ')}{extra}\n  FROM {raw_table_path}\n)",
-    ]
+    parts, last = _with_parents(table, raw_table_path, parent_path)
+    parts.append(("judged" if table.dedupe is None else "checked", f"  SELECT *, {verdict} AS {mark}\n  FROM {last}"))
     if table.dedupe is None:
-        parts.append(f"judged AS (\n  SELECT *, {verdict} AS {mark}\n  FROM cleaned\n)")
-        return ",\n".join(parts)
-    parts.append(f"checked AS (\n  SELECT *, {verdict} AS {mark}\n  FROM cleaned\n)")
+        return f"WITH {_listed(parts)}"
     by = [quote_bigquery(table.column[name].warehouse_name) for name in table.dedupe.by]
     known = " AND ".join(f"{name} IS NOT NULL" for name in by)
     # Rows that are rejected already are no rivals of the others.
     rank = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(by)}, {mark} IS NULL ORDER BY {_order(table)})"
     parts.append(
-        f"judged AS (\n  SELECT * EXCEPT ({mark}),\n"
-        f"    CASE WHEN {mark} IS NOT NULL THEN {mark} WHEN {known} AND {rank} > 1 THEN 'dedupe' END AS {mark}\n"
-        "  FROM checked\n)"
+        (
+            "judged",
+            f"  SELECT * EXCEPT ({mark}),\n"
+            f"    CASE WHEN {mark} IS NOT NULL THEN {mark} WHEN {known} AND {rank} > 1 THEN 'dedupe' END AS {mark}\n"
+            "  FROM checked",
+        )
     )
-    return ",\n".join(parts)
+    return f"WITH {_listed(parts)}"
 
 
 def _given_up(column: ColumnMap, place: int) -> str:

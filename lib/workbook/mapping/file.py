@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused, UsageError
-from workbook.mapping import cleaning, flow_nodes
+from workbook.mapping import cleaning, flow_nodes, orphans
 from workbook.mapping.flow import Flow, kept_table
 from workbook.mapping.nodes import Reader, parse
 from workbook.mapping.objects import (
@@ -96,6 +96,7 @@ def mapping_from(content: CommentedMap, origin: str, catalog: Catalog, emulated:
     builder = _Builder(reader, catalog, emulated, default_names(catalog), target, databases)
     segments = reader.mapping(content, "segments", "the mapping")
     made = [builder.segment(segments, name) for name in segments]
+    builder.relate()
     builder.refuse_clashes(segments)
     flow_nodes.refuse_clashes(
         reader,
@@ -154,6 +155,7 @@ class _Builder:
         self.vanished: list[tuple[str, ...]] = []
         self.unseen: list[tuple[str, ...]] = []
         self._seen: set[tuple[str, str]] = set()
+        self._children: list[tuple[tuple[str, str], CommentedMap, str]] = []
         self._scopes: dict[str, str] = {}
         self._modes: dict[str, str | None] = {}
 
@@ -225,7 +227,22 @@ class _Builder:
         )
         if columns:
             self.check_columns(made, warehouse, dedupe, where)
+        if node.get("orphans") is not None:
+            self._children.append((table.path, node, where))
         return made
+
+    def relate(self) -> None:
+        """Give the tables in scope their orphan rules, now that all parents are known."""
+        in_scope = {path: table for path, table in self.tables.items() if self._scopes[table.segment] == "in"}
+
+        def key_of(parent: TableMap) -> tuple[str, ...]:
+            return kept_table(self.catalog.table[parent.path], parent.flow).key
+
+        for path, node, where in self._children:
+            if path in in_scope:
+                at = f"The mapping {self.reader.origin}, line {self.reader.line(node, 'orphans')}: {where}"
+                rules = orphans.checked(node["orphans"], in_scope[path], in_scope, key_of, at)
+                self.tables[path] = replace(in_scope[path], orphans=rules)
 
     def columns(
         self, node: CommentedMap, table: Table, where: str, in_scope: bool, flow: Flow

@@ -31,7 +31,8 @@ equal rows, and how old the compared picture may be. Above the segments it speak
 and settings. What may differ or stay unproven is accepted by name, with the reason:
 accept: {unproven: {procedure shop.close_day: it sends mail}}.
 Columns under `by_default` keep their name and take the first type rule that matches; under `columns` stand the others,
-with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`.
+with a `name`, a type `rule` or cleaning rules `clean`. Rows alike can be set aside by `dedupe`, others by `reject`, and
+those that refer to rows that are not there by `orphans`.
 A defect that may show in a column is let through by its name and in so many rows only:
 tolerate: {defect: space at the end lost, at_most: 10}.
 What Cloud SQL need not change but may is said under `target`, above the segments for all tables or within a table:

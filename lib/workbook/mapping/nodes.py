@@ -20,7 +20,7 @@ KEYS = {
     "accept": ("unproven", "different"),
     "target": ("to_utf8mb4", "collations", "keyless", "databases", "settings"),
     "table target": ("to_utf8mb4", "collations", "keyless", "name"),
-    "table": ("warehouse", "target", "where", "columns", "by_default", "dedupe", "reject"),
+    "table": ("warehouse", "target", "where", "columns", "by_default", "dedupe", "reject", "orphans"),
     "warehouse": ("name", "partition_by", "partition_unit", "cluster_by", "mode", "watermark", "lookback"),
     "column": ("name", "rule", "clean", "target", "exclude", "mask", "tolerate"),
     "tolerate": ("defect", "at_most", "within"),

@@ -57,8 +57,27 @@ class Reject:
 
 
 @dataclass(frozen=True)
+class Orphans:
+    """Rows whose `columns`, none of them NULL after cleaning, no row of the parent has in its `parent_columns`.
+
+    `parent` has no such rules itself: its rows are those that its other rules keep. `policy`: reject sets orphans aside,
+    null makes NULL of their columns.
+    """
+
+    columns: tuple[str, ...]
+    parent: "TableMap"
+    parent_columns: tuple[str, ...]
+    policy: str
+
+    @property
+    def name(self) -> str:
+        """What the rule is called where rows are counted."""
+        return f"orphan: {', '.join(self.columns)} not in {self.parent.warehouse_name}"
+
+
+@dataclass(frozen=True)
 class TableMap:
-    """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do the parts of `dedupe`.
+    """Where a table goes. `partition_by` and `cluster_by` hold source column names, as do `dedupe` and `orphans`.
 
     `target` says what is changed on the target by choice, `flow` what becomes of rows and columns on the way there:
     columns that it excludes are not among `columns`. `mode` is one of MODES, None for that of the params; `watermark` a
@@ -75,6 +94,7 @@ class TableMap:
     cluster_by: tuple[str, ...] = ()
     dedupe: Dedupe | None = None
     reject: tuple[Reject, ...] = ()
+    orphans: tuple[Orphans, ...] = ()
     target: TargetRules = UNCHANGED
     flow: Flow = DIRECT
     mode: str | None = None
@@ -104,6 +124,15 @@ class TableMap:
             cluster_by=tuple(map(renamed, self.cluster_by)),
             dedupe=dedupe
             and replace(dedupe, by=tuple(map(renamed, dedupe.by)), order_by=tuple(map(renamed, dedupe.order_by))),
+            orphans=tuple(
+                replace(
+                    rule,
+                    columns=tuple(map(renamed, rule.columns)),
+                    parent=rule.parent.on_target(),
+                    parent_columns=tuple(map(rule.parent.flow.column, rule.parent_columns)),
+                )
+                for rule in self.orphans
+            ),
             flow=DIRECT,
         )
 
@@ -111,6 +140,11 @@ class TableMap:
     def rejected_name(self) -> str:
         """The name of the table that holds the rows which cleaning set aside, in the raw dataset."""
         return f"{self.warehouse_name}__rejected"
+
+    def cleaned(self, column: ColumnMap) -> tuple[str, ...]:
+        """The names of the rules that may change values of a column."""
+        nulled = (rule.name for rule in self.orphans if rule.policy == "null" and column.name in rule.columns)
+        return (*map(rule_name, column.clean), *nulled)
 
     @cached_property
     def column(self) -> ReadOnly[str, ColumnMap]:
@@ -204,7 +238,7 @@ class Mapping:
                 ("Segments", len(self.segments)),
                 ("Tables in scope", len(self.in_scope)),
                 ("Tables later or out", len(self.tables) - len(self.in_scope)),
-                ("Columns cleaned", sum(bool(column.clean) for table in self.in_scope for column in table.columns)),
+                ("Columns cleaned", sum(bool(table.cleaned(one)) for table in self.in_scope for one in table.columns)),
             ),
             faces.text(f"On the target, by choice: {'; '.join(self.target.said)}.") if self.target.said else None,
             faces.text(f"Accounts from {', '.join(f'{old} come from {new}' for old, new in self.hosts.items())}.")
@@ -281,6 +315,15 @@ def _plain(table: TableMap) -> dict[str, Any]:
         "flow": table.flow.asdict() if table.flow != DIRECT else None,
         "dedupe": table.dedupe and asdict(table.dedupe),
         "reject": [{"name": reject.name, "where": reject.where} for reject in table.reject],
+        "orphans": [
+            {
+                "columns": list(rule.columns),
+                "parent": ".".join(rule.parent.path),
+                "parent_columns": list(rule.parent_columns),
+                "policy": rule.policy,
+            }
+            for rule in table.orphans
+        ],
         "columns": [
             {
                 "name": column.name,
@@ -303,6 +346,7 @@ def _shown(table: TableMap) -> dict[str, object]:
     if table.dedupe:
         cleaned.append(f"duplicates by {', '.join(table.dedupe.by)}")
     cleaned += [f"rejected: {reject.name}" for reject in table.reject]
+    cleaned += [f"{rule.name}: {'rejected' if rule.policy == 'reject' else 'NULL'}" for rule in table.orphans]
     cleaned += [f"tolerated in {column.name}: {rule.said}" for column in table.columns for rule in column.tolerate]
     return {
         "table": f"{table.database}.{table.name}",

@@ -15,7 +15,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
 from workbook.mapping import Mapping as TableMapping
-from workbook.mapping.objects import TableMap, rule_name
+from workbook.mapping.objects import TableMap
 from workbook.marts.files import HISTORY, Mart, Marts
 from workbook.marts.references import Reference
 
@@ -147,7 +147,7 @@ def _behind(
             table.database,
             table.name,
             column.name,
-            tuple(map(rule_name, column.clean)) if place.layer == "clean" else (),
+            table.cleaned(column) if place.layer == "clean" else (),
         )
         for column in table.columns
         if column.warehouse_name == place.column

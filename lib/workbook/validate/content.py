@@ -111,13 +111,18 @@ def compare_in(
     chosen = attempted(lambda: fields(table, mapped, tokens_of(table, mapped, settings)))
     if isinstance(chosen, str):
         return unread(table, HOPS if client else HOPS[:1], chosen)
+
+    def raw_path(one: TableMap) -> str:
+        return bigquery_path(project, warehouse.raw_dataset, one.warehouse_name)
+
     ends = TableEnds(
         table,
         mapped,
         chosen,
         bucket_count(table.rows_estimate),
-        bigquery_path(project, warehouse.raw_dataset, mapped.warehouse_name),
+        raw_path(mapped),
         bigquery_path(project, warehouse.dataset, mapped.warehouse_name),
+        raw_path,
     )
     sides: dict[str, Side | str] = {}
     found: list[TableVerdict] = []
@@ -433,7 +438,7 @@ def _clean_verdict(
     """The verdict of the hop into the warehouse, after the clean table was set against its rules over the raw one."""
     if raw.verdict != "same":
         return raw
-    ruled = {column.name: "tolerated" for column in ends.mapped.columns if column.clean}
+    ruled = {column.name: "tolerated" for column in ends.mapped.columns if ends.mapped.cleaned(column)}
     states = {**raw.columns, **ruled}
     if isinstance(one, str) or isinstance(other, str):
         why = f"clean table: {one if isinstance(one, str) else other}"
@@ -441,8 +446,8 @@ def _clean_verdict(
         return replace(raw, verdict=verdict, columns=dict.fromkeys(raw.columns, verdict), why=why, similarity=share)
     if one.total["shared"] == other.total["shared"]:
         aside = one.rows - raw.rows_target if raw.rows_target is not None else 0
-        set_aside = f"{-aside:,} rows set aside by the rules for duplicates and rejects" if aside else ""
-        let = cleaned(ends.mapped.columns)
+        set_aside = f"{-aside:,} rows set aside by the rules" if aside else ""
+        let = cleaned(ends.mapped)
         why = "; ".join(filter(None, (raw.why, *said(let), set_aside)))
         return replace(raw, columns=states, why=why, let_through=(*raw.let_through, *let))
     columns = google_columns(ends) if ends.plain else clean_columns(ends)

@@ -236,13 +236,14 @@ def _signature(table: Table, item: TableMap) -> str:
 
 
 def _loaded(warehouse: "bigquery.Client | None", item: TableMap, settings: Settings) -> list[str]:
-    """When both layers of a table in the warehouse were last written."""
+    """When both layers of a table in the warehouse were last written, and the raw rows of its parents by orphan rules."""
     if warehouse is None:
         return []
-    found = []
-    for dataset in (settings.warehouse.raw_dataset, settings.warehouse.dataset):
+    found, raw, name = [], settings.warehouse.raw_dataset, item.warehouse_name
+    places = [f"{raw}.{name}", f"{settings.warehouse.dataset}.{name}"]
+    for place in (*places, *(f"{raw}.{rule.parent.warehouse_name}" for rule in item.orphans)):
         try:
-            table = warehouse.get_table(f"{warehouse.project}.{dataset}.{item.warehouse_name}")
+            table = warehouse.get_table(f"{warehouse.project}.{place}")
             found.append(f"{table.created} {table.modified} {table.num_rows} {table.etag}")
         except Exception as error:
             found.append(type(error).__name__)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from workbook.catalog import Table
 from workbook.errors import WorkbookError
 from workbook.mapping import TableMap
-from workbook.mapping.cleaning import clean_select, clean_type, raw_type
+from workbook.mapping.cleaning import RawPath, by_name, clean_select, clean_type, raw_type
 from workbook.params import Settings
 from workbook.validate.encoding import CLEAN_CANONICAL, Field, google_value
 from workbook.validate.sums import Side, google_sides
@@ -30,7 +30,7 @@ _SAME_TYPE = {
 
 @dataclass
 class TableEnds:
-    """What is known of one table while it is compared."""
+    """What is known of one table while it is compared; `raw_path` tells where the raw tables of its parents are."""
 
     table: Table
     mapped: TableMap
@@ -38,6 +38,7 @@ class TableEnds:
     buckets: int
     raw: str
     clean: str
+    raw_path: RawPath = by_name
     left_out: int | None = None  # rows of the source that the mapping's filter leaves out
     wrong: "Keys | None" = None  # the hashes of keys of rows in which source and target differ
     retyped: dict[str, str] = field(default_factory=dict)  # columns of the raw table that have another type
@@ -51,12 +52,12 @@ class TableEnds:
     def plain(self) -> bool:
         """Whether no rule makes the clean table another than the raw one."""
         mapped = self.mapped
-        return not (any(column.clean for column in mapped.columns) or mapped.dedupe or mapped.reject)
+        return not (any(column.clean for column in mapped.columns) or mapped.dedupe or mapped.reject or mapped.orphans)
 
     @property
     def expected(self) -> str:
         """What the rules make of the raw table, as something to select from."""
-        return self.raw if self.plain else f"({clean_select(self.mapped, self.raw)})"
+        return self.raw if self.plain else f"({clean_select(self.mapped, self.raw, self.raw_path)})"
 
 
 def attempted(read: Callable[[], Found]) -> Found | str:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.catalog import Table
-from workbook.mapping import ColumnMap, TableMap
-from workbook.mapping.objects import rule_name
+from workbook.mapping import TableMap
 from workbook.mapping.tolerances import Tolerance
 from workbook.validate.cells import Cell
 from workbook.validate.evidence import CHARACTERS, Plain, Reader
@@ -71,12 +70,12 @@ def not_needed(mapped: TableMap, rows: int | None) -> tuple[LetThrough, ...]:
     )
 
 
-def cleaned(columns: Sequence[ColumnMap]) -> tuple[LetThrough, ...]:
+def cleaned(mapped: TableMap) -> tuple[LetThrough, ...]:
     """The cleaning rules of a table, which were proven to give the clean table."""
     return tuple(
-        LetThrough(column.name, "cleaning", f"cleaning {', '.join(map(rule_name, column.clean))}")
-        for column in columns
-        if column.clean
+        LetThrough(column.name, "cleaning", f"cleaning {', '.join(rules)}")
+        for column in mapped.columns
+        if (rules := mapped.cleaned(column))
     )
 
 

@@ -62,7 +62,7 @@ def clean_again(
     mapped: TableMap,
     table: Table,
 ) -> int:
-    """Make a clean table anew of its raw one, which is there; its rows."""
+    """Make a clean table anew of its raw one (and its parents'), which is there; its rows."""
     loader = Loader(target, client, settings, journal, owned)
     place = loader.place(mapped)
     loader.expect(place.wanted)
@@ -180,12 +180,30 @@ class Loader:
             futures = [pool.submit(work, number, connection) for number, connection in enumerate(taken.connections)]
         for future in futures:
             future.result()
-        return tuple(done[place] for place in sorted(done))
+        return self.clean_related(pairs, [done[place] for place in sorted(done)])
+
+    def clean_related(
+        self, pairs: Sequence[tuple[TableMap, Table]], tables: Sequence[TableLoaded]
+    ) -> tuple[TableLoaded, ...]:
+        """Make the clean tables with orphan rules, now that the raw tables of all parents are there."""
+
+        def one(pair: tuple[TableMap, Table], loaded: TableLoaded) -> TableLoaded:
+            return self.relate(*pair, loaded) if pair[0].orphans else loaded
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return tuple(pool.map(one, pairs, tables))
+
+    def relate(self, mapped: TableMap, table: Table, loaded: TableLoaded) -> TableLoaded:
+        """Make a clean table with orphan rules; all raw tables are there."""
+        return self.clean(loaded, self.place(mapped), table)
 
     def load(
         self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
     ) -> TableLoaded:
-        """Load a table whole: its raw copy from the snapshot of `connection`, its clean table of that."""
+        """Load a table whole: its raw copy from the snapshot of `connection`, its clean table of that.
+
+        With orphan rules the clean table is left to `clean_related`.
+        """
         place = self.place(mapped)
         note = f"{table.database}.{table.name}"
         lost = count_losses(connection, self.target, table, mapped)
@@ -210,7 +228,8 @@ class Loader:
             )
             clock = time.monotonic()
             progress.advance(file.rows, note)
-        return self.clean(replace(loaded, rows_raw=rows_raw), place, table)
+        loaded = replace(loaded, rows_raw=rows_raw)
+        return loaded if mapped.orphans else self.clean(loaded, place, table)
 
     def clean(self, loaded: TableLoaded, place: Place, table: Table) -> TableLoaded:
         """Make the clean table and the one of rows set aside, and count what the rules did."""
@@ -231,7 +250,7 @@ class Loader:
             # An earlier mapping set rows aside; what it left would look like this load's.
             self.jobs.run(statements.drop_table(place, place.rejected), during)
         changed: list[Changed] = []
-        counted = cleaning.counts_select(mapped, place.quoted(place.raw))
+        counted = cleaning.counts_select(mapped, place.quoted(place.raw), place.raw_path)
         if counted is not None:
             sql, counts = counted
             row = self.jobs.run(sql, during)[0]

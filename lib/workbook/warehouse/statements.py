@@ -1,13 +1,13 @@
 """The GoogleSQL statements and schemas of the warehouse, made of a mapping and the catalog; nothing here connects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.cloud.bigquery import SchemaField, TimePartitioning
 
 from workbook.catalog import Table
 from workbook.mapping import cleaning
-from workbook.mapping.objects import ColumnMap, TableMap, rule_name
+from workbook.mapping.objects import ColumnMap, TableMap
 from workbook.names import bigquery_path, quote_bigquery
 from workbook.params import Warehouse
 
@@ -41,6 +41,10 @@ class Place:
         """dataset.table of the rows set aside."""
         return f"{self.raw_dataset}.{self.mapped.rejected_name}"
 
+    def raw_path(self, mapped: TableMap) -> str:
+        """The raw copy of any table, quoted."""
+        return self.quoted(replace(self, mapped=mapped).raw)
+
     def quoted(self, name: str) -> str:
         """One of the three as GoogleSQL writes it, with the project."""
         return bigquery_path(self.project, *name.split(".", 1))
@@ -72,7 +76,7 @@ def place_of(mapped: TableMap, project: str, warehouse: Warehouse) -> Place:
 
 def column_texts(mapped: TableMap, table: Table) -> dict[str, str]:
     """The descriptions of the clean table's columns by their names."""
-    return {column.warehouse_name: column_text(column, table, cleaned=True) for column in mapped.columns}
+    return {column.warehouse_name: column_text(column, table, mapped.cleaned(column)) for column in mapped.columns}
 
 
 def raw_schema(mapped: TableMap, table: Table) -> list[SchemaField]:
@@ -92,13 +96,13 @@ def create_clean(place: Place, table: Table) -> str:
     if mapped.cluster_by:
         parts.append(f"CLUSTER BY {', '.join(quote_bigquery(name) for name in clustering(mapped))}")
     parts.append(_options(table_text(table)))
-    parts.append(f"AS\n{cleaning.clean_select(mapped, place.quoted(place.raw))}")
+    parts.append(f"AS\n{cleaning.clean_select(mapped, place.quoted(place.raw), place.raw_path)}")
     return "\n".join(parts)
 
 
 def create_rejected(place: Place, table: Table) -> str | None:
     """The statement that makes the table of rows set aside; None where no rule sets any aside."""
-    select = cleaning.rejected_select(place.mapped, place.quoted(place.raw))
+    select = cleaning.rejected_select(place.mapped, place.quoted(place.raw), place.raw_path)
     if select is None:
         return None
     text = f"Rows of {table.database}.{table.name} that cleaning set aside, and the rule that did it."
@@ -135,11 +139,11 @@ def clustering(mapped: TableMap) -> list[str]:
     return [mapped.column[name].warehouse_name for name in mapped.cluster_by]
 
 
-def column_text(column: ColumnMap, table: Table, cleaned: bool = False) -> str:
-    """The description of a column: its comment on the source, where it comes from, and what cleaning does to it."""
+def column_text(column: ColumnMap, table: Table, cleaned: Sequence[str] = ()) -> str:
+    """The description of a column: its comment on the source, where it comes from, and the rules that clean it."""
     source = table.column[column.name]
     origin = f"{table.database}.{table.name}.{column.name}, {source.type}"
-    rules = f"; cleaned: {', '.join(rule_name(rule) for rule in column.clean)}" if cleaned and column.clean else ""
+    rules = f"; cleaned: {', '.join(cleaned)}"[:400] if cleaned else ""
     return _within(source.comment, f"[{origin[:400]}{rules}]", _COLUMN_DESCRIPTION)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook.catalog import Table
 from workbook.errors import Refused
+from workbook.mapping import cleaning
 from workbook.mapping.objects import TableMap
 from workbook.mapping.types import RULES
 from workbook.names import mysql_path, mysql_string
@@ -264,6 +265,8 @@ def layout(mapped: TableMap, table: Table) -> str:
         [(name, table.column[name].type, table.column[name].charset) for name in mapped.column if name in table.column],
         table.key,
     )
+    if mapped.orphans:
+        parts += (cleaning.clean_select(mapped, "raw"),)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

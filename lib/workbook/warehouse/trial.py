@@ -11,6 +11,7 @@ from workbook import faces
 from workbook.catalog import Catalog, Table
 from workbook.errors import UsageError
 from workbook.mapping import Dedupe, Mapping, Reject, TableMap, cleaning
+from workbook.mapping import orphans as orphan_rules
 from workbook.mapping.objects import rule_name
 from workbook.names import quote_bigquery
 from workbook.params import Settings
@@ -113,11 +114,12 @@ def try_cleaning(
     dedupe: Dedupe | None = None,
     reject: Sequence[Reject] = (),
     rows: int = 10_000,
+    orphans: Sequence[Keys[str, Any]] = (),
 ) -> Trial:
     """What rules do to at most `rows` rows of the raw table of `table` (database.table on the target, as in `catalog`).
 
-    `rules` by column, each written as in the mapping; those of the mapping where none are given. Raises UsageError for a
-    table, column or rule that there is not.
+    `rules` by column and `orphans`, each written as in the mapping; those of the mapping where none are given. Parents are
+    looked for among all rows of their raw tables. Raises UsageError for a table, column or rule that there is not.
     """
     known = {f"{one.database}.{one.name}": one for one in mapping.on_target().in_scope}
     if table not in known:
@@ -127,8 +129,11 @@ def try_cleaning(
             f"Name one of {', '.join(list(known)[:20])}.",
         )
     mapped = known[table]
-    if rules is not None or dedupe is not None or reject:
+    if rules is not None or dedupe is not None or reject or orphans:
         mapped = _ruled(mapped, rules or {}, dedupe, reject)
+        in_scope = {one.path: one for one in (*known.values(), mapped)}
+        related = orphan_rules.checked(orphans, mapped, in_scope, lambda one: catalog.table[one.path].key, table)
+        mapped = replace(mapped, orphans=related)
     return _tried(client, settings, catalog.table[mapped.path], mapped, rows)
 
 
@@ -155,7 +160,7 @@ def _ruled(
         column = replace(column, clean=tuple(cleaning.checked(rule, where) for rule in rules.get(column.name, ())))
         cleaning.check_column(column, where)
         columns.append(column)
-    return replace(mapped, columns=tuple(columns), dedupe=dedupe, reject=tuple(reject))
+    return replace(mapped, columns=tuple(columns), dedupe=dedupe, reject=tuple(reject), orphans=())
 
 
 def _tried(client: bigquery.Client, settings: Settings, table: Table, mapped: TableMap, rows: int) -> Trial:
@@ -163,12 +168,12 @@ def _tried(client: bigquery.Client, settings: Settings, table: Table, mapped: Ta
     during = f"trying the rules of {mapped.database}.{mapped.name}"
     # One and the same rows for every question: in the order of the raw table's columns, which no two rows share in full.
     raw = f"(SELECT * FROM {place.quoted(place.raw)}{_order(mapped, table)} LIMIT {int(rows)})"
-    select = cleaning.clean_select(mapped, raw)
+    select = cleaning.clean_select(mapped, raw, place.raw_path)
     (counted,) = jobs.run(
         f"SELECT (SELECT COUNT(*) FROM {raw}) AS tried, (SELECT COUNT(*) FROM ({select})) AS clean", during
     )
     rejected: dict[str, int] = {}
-    aside = cleaning.rejected_select(mapped, raw)
+    aside = cleaning.rejected_select(mapped, raw, place.raw_path)
     if aside is not None:
         mark = quote_bigquery(cleaning.rejected_column(mapped))
         found = jobs.run(
@@ -176,7 +181,7 @@ def _tried(client: bigquery.Client, settings: Settings, table: Table, mapped: Ta
         )
         rejected = {row["rule"]: int(row["number"]) for row in found}
     changed: list[Changed] = []
-    counts = cleaning.counts_select(mapped, raw)
+    counts = cleaning.counts_select(mapped, raw, place.raw_path)
     if counts is not None:
         row = jobs.run(counts[0], during)[0]
         changed = [Changed(one.column, one.rule, one.what, int(row[one.label])) for one in counts[1]]
