@@ -1,12 +1,13 @@
 """The verdict: one byte, one row, one index, one grant that differs is found, by table, column and key, on its hop."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from conftest import Scratch
 from migration import Migration
+from workbook.mapping import Dedupe, Reject
 from workbook.names import quote_mysql
 from workbook.validate.result import Validation
 from workbook.validate.rows import compare
@@ -261,3 +262,40 @@ def test_a_zero_date_is_a_parent_like_any_other(scratch: Scratch) -> None:
     )
     (relation,) = Migration.of(scratch, [database]).whole().validate().relations
     assert (relation.verdict, relation.orphans_source, relation.orphans_target) == ("same", 1, 1), relation
+
+
+def test_a_column_may_have_the_name_of_its_table_and_those_of_our_own_statements(scratch: Scratch) -> None:
+    """In GoogleSQL the name of a table, and of a WITH clause, hides a column that has it too."""
+    database = scratch.database()
+    scratch.script(
+        "CREATE TABLE note (id INT PRIMARY KEY, note VARCHAR(20), cleaned VARCHAR(20), judged INT, checked INT, rows_ INT);\n"
+        "INSERT INTO note VALUES (1, ' a ', ' x', 1, 1, 1), (2, 'A', NULL, 2, NULL, 2), (3, 'b', 'y ', 30, 3, 3);\n"
+        "CREATE TABLE judged (judged VARCHAR(9) PRIMARY KEY, stage0 VARCHAR(9));\nINSERT INTO judged VALUES ('q', ' z'), ('r', 'z');\n",
+        database,
+    )
+    migration = Migration.of(scratch, [database])
+    rules = {"note": ("trim", "lower"), "cleaned": ("trim",), "stage0": ("trim",)}
+    tables = {}
+    for path, table in migration.mapping.tables.items():
+        columns = tuple(replace(column, clean=rules.get(column.name, ())) for column in table.columns)
+        table = replace(table, columns=columns)
+        if table.name == "note":
+            table = replace(
+                table, reject=(Reject("too many", "judged > 20"),), dedupe=Dedupe(("note",), "last", ("rows_",))
+            )
+        tables[path] = table
+    migration.mapping = replace(migration.mapping, tables=tables)
+    found = migration.whole().validate()
+    assert found.verdict == "same", [(item.hop, item.verdict, item.why) for item in found.tables]
+    dataset = migration.settings.warehouse.dataset
+    rows = scratch.google(
+        f"SELECT n.note, n.cleaned, n.judged FROM {scratch.table_path(dataset, 'note')} AS n ORDER BY 3"
+    )
+    assert rows == [("a", None, 2)]
+    rows = scratch.google(f"SELECT j.judged, j.stage0 FROM {scratch.table_path(dataset, 'judged')} AS j ORDER BY 1")
+    assert rows == [("q", "z"), ("r", "z")]
+    scratch.execute_target_root("UPDATE note SET note = 'changed', cleaned = 'changed' WHERE id = 2", database)
+    worse = migration.validate()
+    table = next(item for item in worse.tables if (item.table, item.hop) == ("note", "target-warehouse"))
+    assert table.columns["note"] == table.columns["cleaned"] == "different"
+    assert [dict(row.key)["id"] for row in table.samples] == ["2"]

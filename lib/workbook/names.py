@@ -46,6 +46,11 @@ def mysql_string(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
 
 
+def bigquery_rows(source: str) -> str:
+    """A table, or a query in parentheses, in a FROM: in GoogleSQL the name of a table hides a column that has it too."""
+    return f"{source} AS workbook_rows_"
+
+
 def quote_bigquery(name: str) -> str:
     """`name` as a GoogleSQL identifier: in backticks, with backslash and backtick escaped."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"

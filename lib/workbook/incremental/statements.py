@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from workbook.catalog import Table
 from workbook.mapping import TableMap, cleaning
-from workbook.names import quote_bigquery
+from workbook.names import bigquery_rows, quote_bigquery
 from workbook.warehouse.statements import Place
 
 _COUNTED = 40
@@ -42,7 +42,7 @@ def replacing(place: Place, conditions: Sequence[str], clean: bool) -> str:
     """
     mapped, night = place.mapped, place.quoted(Staging(place).rows)
     names = ", ".join(quote_bigquery(column.warehouse_name) for column in mapped.columns)
-    tables = [(place.raw, names, f"SELECT {names} FROM {night}")]
+    tables = [(place.raw, names, f"SELECT {names} FROM {bigquery_rows(night)}")]
     if clean:
         tables.append((place.clean, names, cleaning.clean_select(mapped, night)))
         rejected = cleaning.rejected_select(mapped, night)

@@ -189,12 +189,13 @@ def by_name(table: TableMap) -> str:
 def clean_select(table: TableMap, raw_table_path: str, parent_path: RawPath = by_name) -> str:
     """The GoogleSQL SELECT that yields the clean table from the raw table at the (quoted) path, and from its parents'."""
     if not sets_aside(table) and not table.orphans:
-        return f"SELECT\n{_cleaned_columns(table)}\nFROM {raw_table_path}"
+        return f"SELECT\n{_cleaned_columns(table)}\nFROM {_rows_of(table, raw_table_path)}"
     if not sets_aside(table):
         parts, last = _with_parents(table, raw_table_path, parent_path)
         return f"WITH {_listed(parts)}\nSELECT\n{_names(table)}\nFROM {last}"
     mark = quote_bigquery(rejected_column(table))
-    return f"{_judged(table, raw_table_path, parent_path)}\nSELECT\n{_names(table)}\nFROM judged\nWHERE {mark} IS NULL"
+    judged = _judged(table, raw_table_path, parent_path)
+    return f"{judged}\nSELECT\n{_names(table)}\nFROM {_free(table, 'judged')}\nWHERE {mark} IS NULL"
 
 
 def rejected_select(table: TableMap, raw_table_path: str, parent_path: RawPath = by_name) -> str | None:
@@ -202,7 +203,9 @@ def rejected_select(table: TableMap, raw_table_path: str, parent_path: RawPath =
     if not sets_aside(table):
         return None
     listed = ",\n".join(f"  {quote_bigquery(name)}" for name in rejected_columns(table))
-    return f"{_judged(table, raw_table_path, parent_path)}\nSELECT\n{listed}\nFROM judged\nWHERE {quote_bigquery(rejected_column(table))} IS NOT NULL"
+    mark = quote_bigquery(rejected_column(table))
+    judged = _judged(table, raw_table_path, parent_path)
+    return f"{judged}\nSELECT\n{listed}\nFROM {_free(table, 'judged')}\nWHERE {mark} IS NOT NULL"
 
 
 def rejected_column(table: TableMap) -> str:
@@ -214,6 +217,11 @@ def rejected_columns(table: TableMap) -> tuple[str, ...]:
     """The columns of the table of rejected rows; with rules that set aside what they cannot mend, that value too."""
     value = (_free(table, "_rejected_value"),) if _givers(table) else ()
     return (rejected_column(table), *value, *(column.warehouse_name for column in table.columns))
+
+
+def _rows_of(table: TableMap, path: str) -> str:
+    """A table in a FROM, under a name that no column has: in GoogleSQL the name of a table hides a column that has it too."""
+    return f"{path} AS {_free(table, 'rows_')}"
 
 
 def _free(table: TableMap, name: str) -> str:
@@ -249,7 +257,7 @@ def counts_select(
     nulled = _nulled_select(table, raw_table_path, parent_path, counts)
     if not expressions:
         return (nulled, tuple(counts)) if nulled else None
-    froms = [raw_table_path, *(f"stage{number}" for number in range(len(stages) - 1))]
+    froms = [_rows_of(table, raw_table_path), *(f"stage{number}" for number in range(len(stages) - 1))]
     clauses = [
         f"stage{number} AS (\n  SELECT {', '.join(columns)}\n  FROM {source}\n)"
         for number, (columns, source) in enumerate(zip(stages, froms, strict=True))
@@ -365,7 +373,7 @@ def _cleaned(table: TableMap, raw_table_path: str) -> str:
         said = " ".join(f"WHEN {condition} THEN {name}" for (_, condition), name in zip(lost, names, strict=True))
         raws = " ".join(f"WHEN {condition} THEN {quote_bigquery(column.warehouse_name)}" for column, condition in lost)
         extra = f",\n    CASE {said} END AS {unmended},\n    CASE {raws} END AS {value}"
-    return f"  SELECT\n{_cleaned_columns(table, '    ')}{extra}\n  FROM {raw_table_path}"
+    return f"  SELECT\n{_cleaned_columns(table, '    ')}{extra}\n  FROM {_rows_of(table, raw_table_path)}"
 
 
 def _joined(table: TableMap, raw_table_path: str, parent_path: RawPath) -> tuple[list[tuple[str, str]], str, list[str]]:
@@ -391,7 +399,8 @@ def _joined(table: TableMap, raw_table_path: str, parent_path: RawPath) -> tuple
 def _with_parents(table: TableMap, raw_table_path: str, parent_path: RawPath) -> tuple[list[tuple[str, str]], str]:
     """WITH clauses of the cleaned rows, orphans' columns NULL or their rule named, and the name of the last one."""
     if not table.orphans:
-        return [("cleaned", _cleaned(table, raw_table_path))], "cleaned"
+        name = _free(table, "cleaned")
+        return [(name, _cleaned(table, raw_table_path))], name
     parts, joined, conditions = _joined(table, raw_table_path, parent_path)
     row, lines = parts[0][0], []
     for column in table.columns:
@@ -443,7 +452,8 @@ def _judged(table: TableMap, raw_table_path: str, parent_path: RawPath) -> str:
         conditions += f"\n    WHEN {orphan} IS NOT NULL THEN {orphan}"
     verdict = f"CASE\n{conditions}\n    END" if conditions else "CAST(NULL AS STRING)"
     parts, last = _with_parents(table, raw_table_path, parent_path)
-    parts.append(("judged" if table.dedupe is None else "checked", f"  SELECT *, {verdict} AS {mark}\n  FROM {last}"))
+    judged, checked = (_free(table, name) for name in ("judged", "checked"))
+    parts.append((judged if table.dedupe is None else checked, f"  SELECT *, {verdict} AS {mark}\n  FROM {last}"))
     if table.dedupe is None:
         return f"WITH {_listed(parts)}"
     by = [quote_bigquery(table.column[name].warehouse_name) for name in table.dedupe.by]
@@ -452,10 +462,10 @@ def _judged(table: TableMap, raw_table_path: str, parent_path: RawPath) -> str:
     rank = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(by)}, {mark} IS NULL ORDER BY {_order(table)})"
     parts.append(
         (
-            "judged",
+            judged,
             f"  SELECT * EXCEPT ({mark}),\n"
             f"    CASE WHEN {mark} IS NOT NULL THEN {mark} WHEN {known} AND {rank} > 1 THEN 'dedupe' END AS {mark}\n"
-            "  FROM checked",
+            f"  FROM {checked}",
         )
     )
     return f"WITH {_listed(parts)}"

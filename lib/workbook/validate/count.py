@@ -12,7 +12,7 @@ from workbook.errors import WorkbookError
 from workbook.mapping import Mapping as Mapped
 from workbook.mapping import TableMap
 from workbook.mapping.flow import kept_table
-from workbook.names import bigquery_path, mysql_path
+from workbook.names import bigquery_path, bigquery_rows, mysql_path
 from workbook.params import Settings
 from workbook.profile.personal import personal_by_name
 from workbook.progress import Progress
@@ -156,7 +156,9 @@ class GoogleSide:
             path = bigquery_path(self.client.project, dataset, item.mapped.warehouse_name)
             # An array holds no NULL, and the figures are of several types.
             listed = ", ".join(f"IFNULL(CAST({sql} AS STRING), '')" for _, _, sql in asked)
-            parts.append(f"SELECT {number} AS place, COUNT(*) AS n, [{listed or repr('')}] AS figures FROM {path}")
+            parts.append(
+                f"SELECT {number} AS place, COUNT(*) AS n, [{listed or repr('')}] AS figures FROM {bigquery_rows(path)}"
+            )
         found: list[tuple[int, Taken]] = [(0, {})] * len(batch)
         for row in self.client.query(" UNION ALL ".join(parts)).result():
             asked = batch[row["place"]][1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from workbook.catalog import Table
-from workbook.names import mysql_path, quote_bigquery, quote_mysql
+from workbook.names import bigquery_rows, mysql_path, quote_bigquery, quote_mysql
 from workbook.servers import Session
 from workbook.validate.cells import DAY, moment, number
 from workbook.validate.encoding import Field, Kind, mysql_hash
@@ -114,7 +114,7 @@ class GoogleReader:
         values = ", ".join(f"{_google_plain(*self.columns[place])} AS p{n}" for n, place in enumerate(places))
         wanted = ", ".join(f"'{digest(key)}'" for key in keys)
         found = self.client.query(
-            f"SELECT {hashed} AS k, {values} FROM {self.source} WHERE {hashed} IN ({wanted})"
+            f"SELECT {hashed} AS k, {values} FROM {bigquery_rows(self.source)} WHERE {hashed} IN ({wanted})"
         ).result()
         by_hash = {digest(key): key for key in keys}
         return {by_hash[row["k"]]: tuple(map(_read, row.values()[1:])) for row in found}
@@ -142,7 +142,7 @@ class GoogleReader:
         )
         chosen = ", ".join(f"{column} AS k{number}" for number, column in enumerate(columns))
         where = " AND ".join(f"{column} IN UNNEST(@k{number})" for number, column in enumerate(columns))
-        sql = f"SELECT DISTINCT {chosen} FROM {self.source} WHERE {where}"
+        sql = f"SELECT DISTINCT {chosen} FROM {bigquery_rows(self.source)} WHERE {where}"
         there = {tuple(row.values()) for row in self.client.query(sql, job_config=config).result()}
         return frozenset(key for key, values in folded.items() if values in there)
 

@@ -15,9 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workbook.bulk.chunks import Chunk
+from workbook.names import bigquery_rows
 from workbook.validate.encoding import Kind, google_hash, mysql_digest, mysql_value
 from workbook.validate.rows import Difference, Encoded, Located, compare, shown, text
-from workbook.validate.sums import Digest, Reading, differing, google_bucket, key_fields, mysql_bucket, mysql_buckets
+from workbook.validate.sums import (
+    Digest,
+    Reading,
+    differing,
+    google_bucket,
+    key_fields,
+    mysql_bucket,
+    mysql_buckets,
+)
 from workbook.validate.walk import joined
 
 if TYPE_CHECKING:
@@ -136,7 +145,7 @@ class GoogleEnd:
         test = "" if region.chosen is None else f" WHERE {bucket} IN ({', '.join(map(str, region.chosen))})"
         found = self.client.query(
             f"SELECT {bucket} AS bucket, STRING_AGG(CONCAT(SUBSTR(k, 1, 16), SUBSTR(h, 1, 16)), '') AS pairs FROM"
-            f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {self.source}){test} GROUP BY bucket"
+            f" (SELECT {google_hash(self.key)} AS k, {google_hash(self.values)} AS h FROM {bigquery_rows(self.source)}){test} GROUP BY bucket"
         ).result(page_size=_BUCKETS_A_PAGE)
         # Page by page, because the answer is several times as large as the pairs.
         return np.concatenate([unpacked(b""), *(unpacked(bytes.fromhex(row["pairs"])) for row in found)])
@@ -146,7 +155,7 @@ class GoogleEnd:
         named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(self.values))
         wanted = ", ".join(f"'{key}'" for key in keys)
         found = self.client.query(
-            f"SELECT DISTINCT {named} FROM {self.source} WHERE SUBSTR({google_hash(self.key)}, 1, 16) IN ({wanted})"
+            f"SELECT DISTINCT {named} FROM {bigquery_rows(self.source)} WHERE SUBSTR({google_hash(self.key)}, 1, 16) IN ({wanted})"
             f" LIMIT {2 * len(keys)}"
         ).result()
         return [tuple(text(value) for value in row.values()) for row in found]
@@ -154,7 +163,7 @@ class GoogleEnd:
     def some(self, most: int) -> list[Encoded]:
         """The encoded columns of some rows."""
         named = ", ".join(f"CONCAT({value}) AS c{number}" for number, value in enumerate(self.values))
-        found = self.client.query(f"SELECT {named} FROM {self.source} LIMIT {most}").result()
+        found = self.client.query(f"SELECT {named} FROM {bigquery_rows(self.source)} LIMIT {most}").result()
         return [tuple(text(value) for value in row.values()) for row in found]
 
 

@@ -18,7 +18,7 @@ from workbook import faces
 from workbook.bulk.chunks import Chunk
 from workbook.catalog import Column, Table
 from workbook.errors import WorkbookError
-from workbook.names import mysql_path, quote_bigquery, quote_mysql
+from workbook.names import bigquery_rows, mysql_path, quote_bigquery, quote_mysql
 from workbook.servers import Server, Session
 from workbook.validate import rows as rowwise
 from workbook.validate.encoding import Field, google_hash, google_value, mysql_value
@@ -372,7 +372,7 @@ def _in_warehouse(client: "bigquery.Client", subject: Subject) -> list[Planted]:
     values = [google_value(item.warehouse_name, item.rule.google, item.rule.free) for item in subject.fields]
     key = [value for value, item in zip(values, subject.fields, strict=True) if item in subject.keyed]
     buckets = bucket_count(subject.table.rows_estimate)
-    good = f"(SELECT * FROM {subject.warehouse} WHERE {google_bucket(google_hash(key), buckets)} = 0)"
+    good = f"(SELECT * FROM {bigquery_rows(subject.warehouse)} WHERE {google_bucket(google_hash(key), buckets)} = 0)"
     before = GoogleEnd(client, good, key, values).some(_MOST_READ)
     places = [place for place, item in enumerate(subject.fields) if item in subject.keyed]
     keys = sorted({tuple(row[place] for place in places) for row in before})[:_ROWS]

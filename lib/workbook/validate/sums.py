@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workbook.bulk.chunks import Chunk
 from workbook.errors import TerminalError
-from workbook.names import mysql_path, quote_bigquery, quote_mysql, with_values
+from workbook.names import bigquery_rows, mysql_path, quote_bigquery, quote_mysql, with_values
 from workbook.servers import Session
 from workbook.validate.encoding import (
     PIECES,
@@ -245,7 +245,7 @@ def google_sides(
         side += "_"
     listed = ", ".join(quote_bigquery(name) for name in columns)
     rows = " UNION ALL ".join(
-        f"SELECT {number} AS {side}, {listed} FROM {source}" for number, source in enumerate(sources)
+        f"SELECT {number} AS {side}, {listed} FROM {bigquery_rows(source)}" for number, source in enumerate(sources)
     )
     add = "BIT_XOR" if keyed else "SUM"
     pieces = ", ".join(

@@ -13,7 +13,7 @@ from workbook.errors import UsageError
 from workbook.mapping import Dedupe, Mapping, Reject, TableMap, cleaning
 from workbook.mapping import orphans as orphan_rules
 from workbook.mapping.objects import rule_name
-from workbook.names import quote_bigquery
+from workbook.names import bigquery_rows, quote_bigquery
 from workbook.params import Settings
 from workbook.profile.personal import looks_personal, personal_by_name, shape
 from workbook.warehouse.jobs import Jobs
@@ -167,7 +167,7 @@ def _tried(client: bigquery.Client, settings: Settings, table: Table, mapped: Ta
     jobs, place = Jobs(client, settings.warehouse.location), place_of(mapped, client.project, settings.warehouse)
     during = f"trying the rules of {mapped.database}.{mapped.name}"
     # One and the same rows for every question: in the order of the raw table's columns, which no two rows share in full.
-    raw = f"(SELECT * FROM {place.quoted(place.raw)}{_order(mapped, table)} LIMIT {int(rows)})"
+    raw = f"(SELECT * FROM {bigquery_rows(place.quoted(place.raw))}{_order(mapped, table)} LIMIT {int(rows)})"
     select = cleaning.clean_select(mapped, raw, place.raw_path)
     (counted,) = jobs.run(
         f"SELECT (SELECT COUNT(*) FROM {raw}) AS tried, (SELECT COUNT(*) FROM ({select})) AS clean", during
