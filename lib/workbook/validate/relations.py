@@ -13,7 +13,7 @@ from workbook.mapping import Mapping
 from workbook.mapping.flow import carried_key, kept_table
 from workbook.mapping.objects import TableMap
 from workbook.mapping.types import rule_named
-from workbook.names import bigquery_path, quote_bigquery, quote_mysql
+from workbook.names import bigquery_path, mysql_path, quote_bigquery, quote_mysql
 from workbook.params import Settings
 from workbook.schema.rows import selected
 from workbook.servers import Server
@@ -78,6 +78,8 @@ def _relation(
     )
     google = _google_counts(warehouse.project, table, parent, key, mapping, settings)
     try:
+        if google is not None and _loses(source, table, parent, key, mapping):
+            google = None
         counts = [
             _counted(server.rows(statement)[0].values())
             for server, statement in zip((source, target), statements, strict=True)
@@ -103,6 +105,18 @@ def _relation(
         children[1],
         children[2] if google is not None else None,
     )
+
+
+def _loses(source: Server, table: Table, parent: Table, key: ForeignKey, mapping: Mapping) -> bool:
+    """Whether a value of the key becomes NULL in the warehouse, which points at nothing there: a zero date."""
+    found = []
+    for side, columns in ((table, key.columns), (parent, key.parent_columns)):
+        for name in columns:
+            rule = rule_named(mapping.tables[side.path].column[name].rule, side.column[name])
+            if rule.proof and rule.loss == "value":
+                condition = rule.proof.replace("{c}", quote_mysql(name))
+                found.append(f"EXISTS (SELECT 1 FROM {mysql_path(*side.path)} WHERE {condition})")
+    return bool(found and source.scalar(f"SELECT {' OR '.join(found)}"))
 
 
 def _counted(values: Iterable[Any]) -> tuple[int, Cardinality]:
@@ -163,8 +177,7 @@ def _google_counts(
         column = table.column[child]
         rule = rule_named(child_map.column[child].rule, column)
         collated = column.collation is not None and not column.collation.endswith("_bin")
-        # A zero date becomes NULL there, which points at nothing.
-        if rule.warehouse_type not in _JOINABLE or collated or rule.loss == "value":
+        if rule.warehouse_type not in _JOINABLE or collated:
             return None
     dataset = settings.warehouse.raw_dataset
     names = [
