@@ -24,9 +24,9 @@ from workbook.bulk.orders import OrderBook, Orders, orders_of, read, shared_out,
 from workbook.bulk.pump import Job, move
 from workbook.bulk.snapshot import take
 from workbook.bulk.standing import standing
-from workbook.bulk.wire import Address, WireError, drivers, writer
 from workbook.errors import Refused, UsageError
 from workbook.names import mysql_path
+from workbook.wire import Address, WireError, drivers, writer
 
 PLANTED = "Planted-%`'\"-pässword"
 DATAFLOW = {

@@ -8,13 +8,12 @@ from conftest import Scratch
 from values import table_of_boundaries
 from workbook.bulk.chunks import cut
 from workbook.bulk.copy import job
-from workbook.bulk.crew import address
 from workbook.bulk.pump import measure, move
-from workbook.bulk.wire import Driver, drivers, reader, writer
 from workbook.catalog import Table, read_catalog
 from workbook.errors import TerminalError
 from workbook.names import mysql_path, quote_mysql
 from workbook.servers import SESSION_SQL_MODE, Server
+from workbook.wire import Driver, drivers, reader, writer
 
 
 def table_on_both(scratch: Scratch, database: str, name: str) -> Table:
@@ -30,14 +29,14 @@ def table_on_both(scratch: Scratch, database: str, name: str) -> Table:
 def copied(scratch: Scratch, table: Table, rows: int, driver: Driver | None = None) -> int:
     """Copy a table in chunks of so many rows; how many there were."""
     driver = driver or drivers()[0]
-    source, target = reader(address(scratch.source), driver), writer(address(scratch.target))
+    source, target = reader(scratch.source.address(), driver), writer(scratch.target.address())
     with scratch.source.session() as session:
         chunks = cut(session, table, rows)
     try:
         for chunk in chunks:
             task = job(table, chunk)
             moved = move(task, source, target)
-            there = reader(address(scratch.target), driver)
+            there = reader(scratch.target.address(), driver)
             assert table.key == () or measure(task, there).checksum == moved.checksum
             there.close()
     finally:
@@ -155,6 +154,6 @@ def test_a_password_outside_latin_1_opens_every_kind_of_connection(scratch: Scra
     asked = "SELECT CURRENT_USER()"
     server = Server("source", scratch.source.host, scratch.source.port, name, password)
     assert server.scalar(asked) == f"{name}@127.0.0.1"
-    for wire in (*(reader(address(server), driver) for driver in drivers()), writer(address(server))):
+    for wire in (*(reader(server.address(), driver) for driver in drivers()), writer(server.address())):
         assert wire.rows(asked) == [(f"{name}@127.0.0.1".encode(),)]
         wire.close()

@@ -20,14 +20,13 @@ from conftest import Scratch
 from migration import Migration
 from outages import Proxy, full_disk, kill_server, pid_of
 from workbook.bulk.copy import job
-from workbook.bulk.crew import address
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.pump import measure
-from workbook.bulk.wire import drivers, reader
 from workbook.catalog import read_catalog
 from workbook.errors import TransientError, WorkbookError
 from workbook.mapping import generate
 from workbook.names import mysql_path
+from workbook.wire import drivers, reader
 
 KINDS = ("client", "worker", "source", "target", "network")
 NUMBERS = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {rows})"
@@ -182,7 +181,7 @@ class Course:
             here, there = scratch.source.rows(statement)[0], scratch.target.rows(statement)[0]
             assert here["Checksum"] == there["Checksum"], table.name
         ledger = ChunkLedger(scratch.target, made.settings.environment)
-        wire = reader(address(scratch.target), drivers()[0])
+        wire = reader(scratch.target.address(), drivers()[0])
         for path, noted in ledger.planned().items():
             table = made.catalog.table[path]
             for chunk in noted:

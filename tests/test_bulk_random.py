@@ -9,11 +9,11 @@ import pytest
 from conftest import Scratch
 from random_tables import random_table
 from test_bulk import copied, table_on_both
-from workbook.bulk.wire import drivers
 from workbook.catalog import Table
 from workbook.names import mysql_path, quote_mysql
 from workbook.sandbox import lifecycle
 from workbook.servers import SESSION_SQL_MODE
+from workbook.wire import drivers
 
 
 def rows_as_bytes(scratch: Scratch, role: str, table: Table) -> list[tuple[object, ...]]:

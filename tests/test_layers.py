@@ -12,7 +12,7 @@ PACKAGE = params.CHECKOUT / "lib" / "workbook"
 LEVELS = [
     {"errors", "looks"},
     {"faces"},
-    {"names", "gtids"},
+    {"names", "gtids", "wire"},
     {"progress"},
     {"params_nights", "params_cdc", "params_cutover"},
     {"params"},

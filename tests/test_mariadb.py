@@ -22,7 +22,6 @@ from test_bulk_random import rows_as_bytes
 from test_flow import PEOPLE, Route
 from workbook.accounts import check_accounts, plan_accounts
 from workbook.assess import assess, checks_for
-from workbook.bulk.wire import drivers
 from workbook.catalog import Column, read_catalog
 from workbook.catalog.mariadb import as_mysql, collation_of
 from workbook.errors import TerminalError
@@ -38,6 +37,7 @@ from workbook.servers import SESSION_SQL_MODE, Server
 from workbook.validate.encoding import fields
 from workbook.validate.sums import Reading
 from workbook.validate.walk import walk_alone
+from workbook.wire import drivers
 
 CASE = Path(__file__).parent / "cases" / "mariadb" / "observatory" / "source.sql"
 WORKBOOK = [sys.executable, "-m", "workbook.cli"]

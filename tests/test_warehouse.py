@@ -23,6 +23,7 @@ from workbook.params import Settings
 from workbook.servers import connect_target, connect_warehouse
 from workbook.warehouse import WarehouseResult, cleaning_samples, extract, jobs, load_warehouse, try_cleaning
 from workbook.warehouse.extract import snapshot
+from workbook.wire import drivers
 
 SCRIPT = """
 CREATE TABLE `all types` (
@@ -128,7 +129,17 @@ def case(scratch: Any) -> Callable[[str], Case]:
     return lambda script: Case(scratch, script)
 
 
-def test_every_type_at_its_boundaries_arrives_exactly(case: Callable[[str], Case]) -> None:
+@pytest.fixture(params=["mysqlclient", "pymysql"])
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which of the drivers reads the rows of extractions."""
+    if request.param == "pymysql":
+        monkeypatch.setattr(extract, "text_reader", lambda address: None)
+    elif "mysqlclient" not in drivers():
+        pytest.skip("mysqlclient is not installed")
+    return str(request.param)
+
+
+def test_every_type_at_its_boundaries_arrives_exactly(case: Callable[[str], Case], driver: str) -> None:
     made = case(SCRIPT)
     result = made.load()
     assert result.verdict == "ok"
@@ -474,21 +485,23 @@ def killed_load(values: dict[str, Any], folder: str, after: int, noted: Any) -> 
     load_warehouse(target, client, catalog, generate(catalog, None, True), settings, journal)
 
 
-def test_all_readers_see_one_moment_while_the_target_is_written_to(case: Callable[[str], Case]) -> None:
+def test_all_readers_see_one_moment_while_the_target_is_written_to(case: Callable[[str], Case], driver: str) -> None:
     made = case(READERS)
     with snapshot(made.scratch.target, 2) as taken:
         made.scratch.execute_target_root("DELETE FROM readers WHERE id > 1", made.database)
         counts = []
-        for connection in taken.connections:
-            with connection.cursor() as cursor:
-                cursor.execute(f"SELECT COUNT(*) FROM `{made.database}`.readers")
+        counted = f"SELECT COUNT(*) FROM `{made.database}`.readers"
+        for reader in taken.readers:
+            counts += [rows for (rows,) in reader.stream(counted, None, 10)]
+            with reader.connection.cursor() as cursor:
+                cursor.execute(counted)
                 counts.append(cursor.fetchone())
-    assert counts == [(b"5",), (b"5",)]
+    assert counts == [(b"5",)] * 4
     assert taken.gtid_executed
 
 
 def test_large_values_go_in_small_batches_and_several_files_and_all_rows_arrive(
-    case: Callable[[str], Case], monkeypatch: pytest.MonkeyPatch
+    case: Callable[[str], Case], driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = case(
         "CREATE TABLE photos (id INT PRIMARY KEY, content LONGBLOB)\n;;\n"
@@ -499,17 +512,16 @@ def test_large_values_go_in_small_batches_and_several_files_and_all_rows_arrive(
         "INSERT INTO small WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 900) SELECT n FROM n"
     )
     sizes: list[int] = []
-    batches = extract._batches
+    made_of = extract.record_batch
 
-    def watched(*arguments: Any) -> Any:
-        for batch in batches(*arguments):
-            sizes.append(sum(len(value or b"") for row in batch for value in row))
-            yield batch
+    def watched(rows: Any, *arguments: Any) -> Any:
+        sizes.append(sum(len(value or b"") for row in rows for value in row))
+        return made_of(rows, *arguments)
 
     monkeypatch.setattr(extract, "_BATCH_BYTES", 3 << 20)
     monkeypatch.setattr(extract, "_BATCH_ROWS", 100)
     monkeypatch.setattr(extract, "_FILE_BYTES", 2_000)
-    monkeypatch.setattr(extract, "_batches", watched)
+    monkeypatch.setattr(extract, "record_batch", watched)
     result = made.load()
     files = {table.table: (table.rows_clean, table.files) for table in result.tables}
     assert files["photos"] == (12, 3)

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from workbook import params
 from workbook.errors import TerminalError, TransientError, WorkbookError
+from workbook.wire import Address, WireError
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -82,6 +83,11 @@ class Server:
         """Role, host, port, user and password, for connections that are not made here; never to be written down."""
         return self._arguments()
 
+    def address(self) -> Address:
+        """How raw connections log in; never to be written down."""
+        role, host, port, user, password = self.login()
+        return Address(role, host, port, user, password, host not in params.LOOPBACK)
+
     def __repr__(self) -> str:
         return f"{self.role} {self.user}@{self.host}:{self.port}"
 
@@ -142,6 +148,8 @@ class Server:
     def explained(self, error: Exception, during: str) -> WorkbookError:
         """A MySQL error in three parts, without the statement's values."""
         cause = getattr(error, "orig", None) or error
+        if isinstance(cause, WireError):
+            cause = pymysql.err.OperationalError(cause.code, cause.text)
         code = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
         told = self._told(cause, code, during)
         told.code = code

@@ -73,6 +73,7 @@ class Outcome:
         """One row a peer, as reports/bench.json holds it."""
         own = self.runs.get(self.case.ours.name, [])
         memory = max((run.memory_mb or 0 for run in own), default=None)
+        failed = self.failures.get(self.case.ours.name, "")
         small = self.case.memory_goal_mb is None or (memory is not None and memory <= self.case.memory_goal_mb)
         for peer in self.case.peers:
             ratios = self.ratios(peer.name)
@@ -89,8 +90,8 @@ class Outcome:
                 "ratio": None if ratio is None else round(ratio, 3),
                 "spread": [round(min(ratios), 3), round(max(ratios), 3)] if ratios else None,
                 "goal": peer.goal,
-                "met": None if ratio is None or peer.goal is None else ratio <= peer.goal and small,
-                "missing": peer.missing or self.failures.get(peer.name, "") or None,
+                "met": None if ratio is None or peer.goal is None else not failed and ratio <= peer.goal and small,
+                "missing": peer.missing or failed or self.failures.get(peer.name, "") or None,
                 "memory_mb": memory,
                 "memory_goal_mb": self.case.memory_goal_mb,
                 "peer_memory_mb": max((run.memory_mb or 0 for run in its), default=None),
@@ -114,11 +115,11 @@ def hold(case: Case, repetitions: int, say: Callable[[str], None]) -> Outcome:
             try:
                 run = one.run()
             except Exception as error:
-                if one is case.ours:
-                    raise
-                # A peer that cannot do the work is shown as such; it must not take the contest with it.
-                outcome.failures[one.name] = f"failed: {str(error)[-300:]}"
+                # Who cannot do the work is shown as such, and takes no other case along.
+                outcome.failures[one.name] = f"{one.name} failed: {str(error)[-300:]}"
                 say(f"  FAILED   {one.name}: {str(error)[-300:]}")
+                if one is case.ours:
+                    return outcome
                 continue
             outcome.runs.setdefault(one.name, []).append(run)
             memory = "" if run.memory_mb is None else f", {run.memory_mb:.0f} MB"

@@ -14,11 +14,10 @@ import pymysql
 
 from workbook.bulk.chunks import Chunk
 from workbook.bulk.pump import Job, Moved
-from workbook.bulk.wire import Address, Driver, drivers
 from workbook.bulk.worker import Start
 from workbook.errors import TransientError, WorkbookError
-from workbook.params import LOOPBACK
 from workbook.servers import Server
+from workbook.wire import Driver, drivers
 
 _BEAT_SECONDS = 0.25
 # A worker that dies this often in a row on one chunk is not unlucky.
@@ -58,12 +57,6 @@ class Member:
     pace: float | None = field(default=None)
 
 
-def address(server: Server) -> Address:
-    """How workers log in to a server."""
-    role, host, port, user, password = server.login()
-    return Address(role, host, port, user, password, host not in LOOPBACK)
-
-
 class Crew:
     """As many worker processes as asked for, each busy with one chunk at a time; those that are lost are replaced.
 
@@ -74,7 +67,7 @@ class Crew:
     def __init__(self, source: Server, target: Server, count: int, driver: Driver | None = None, patience: float = 60):
         self.driver: Driver = driver or drivers()[0]
         self._servers = {"source": source, "target": target}
-        self._start = Start(address(source), address(target), self.driver, patience)
+        self._start = Start(source.address(), target.address(), self.driver, patience)
         self._patience = patience
         self._failed: dict[Chunk, int] = {}
         self._total: float | None = None

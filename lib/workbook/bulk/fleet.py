@@ -17,11 +17,11 @@ from workbook.bulk.crew import Copied, Member, Task
 from workbook.bulk.ledger import ChunkLedger
 from workbook.bulk.orders import OrderBook, Orders, Path, shared_out
 from workbook.bulk.standing import Standing, moved, standing
-from workbook.bulk.wire import Driver, drivers
 from workbook.errors import WorkbookError
 from workbook.params import Settings
 from workbook.plan import Journal
 from workbook.servers import Server, retried
+from workbook.wire import Driver, drivers
 
 MODULE = "workbook.bulk.pipeline"
 # Chunks are cut before any is loaded, so their length in time goes by what one connection has shown elsewhere.

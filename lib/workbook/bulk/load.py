@@ -19,7 +19,6 @@ from workbook.bulk.salts import Tokens, cuttable, mark, seals_of, tokens_of
 from workbook.bulk.snapshot import Snapshot, position, take
 from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
-from workbook.bulk.wire import Driver
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused
 from workbook.mapping import Mapping
@@ -28,6 +27,7 @@ from workbook.params import Settings
 from workbook.progress import Progress
 from workbook.schema import converted_columns
 from workbook.servers import Server, connect_replica, retried
+from workbook.wire import Driver
 
 
 def load(

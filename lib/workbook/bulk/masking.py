@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from workbook.bulk.wire import Row, Wire
+from workbook.wire import Row, Wire
 
 
 @dataclass(frozen=True)

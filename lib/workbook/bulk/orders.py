@@ -11,11 +11,11 @@ from workbook.bulk.crew import Task
 from workbook.bulk.ledger import SCHEMA, ChunkLedger
 from workbook.bulk.pump import Job
 from workbook.bulk.standing import Standing
-from workbook.bulk.wire import Driver
 from workbook.errors import Refused
 from workbook.names import mysql_path
 from workbook.plan import Journal
 from workbook.servers import Server, Session
+from workbook.wire import Driver
 
 Path = tuple[str, str]
 _AT_ONCE = 200

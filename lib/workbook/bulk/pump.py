@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbook.bulk.masking import Token, masked
-from workbook.bulk.wire import Loader, Row, Wire, WireError
 from workbook.errors import TerminalError
+from workbook.wire import Loader, Row, Wire, WireError
 
 _TELL_SECONDS = 0.5
 _GATHERED_BYTES, _GATHERED_ROWS = 1 << 18, 1000

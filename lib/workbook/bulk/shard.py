@@ -17,10 +17,10 @@ from workbook.beam.login import Login
 from workbook.bulk.orders import Orders, read
 from workbook.bulk.pump import Job, Valve, move
 from workbook.bulk.standing import moved
-from workbook.bulk.wire import Address, Loader, Wire, WireError, drivers, reader, writer
 from workbook.errors import TransientError, WorkbookError
 from workbook.names import mysql_string
 from workbook.params import LOOPBACK
+from workbook.wire import Address, Loader, Wire, WireError, drivers, reader, writer
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from workbook.bulk.pump import Job, Moved, Valve, move
-from workbook.bulk.wire import Address, Driver, Loader, Wire, WireError, reader, writer
 from workbook.errors import TerminalError, WorkbookError
+from workbook.wire import Address, Driver, Loader, Wire, WireError, reader, writer
 
 
 @dataclass(frozen=True)

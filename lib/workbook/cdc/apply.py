@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbook.bulk.wire import Wire, WireError
 from workbook.cdc.change import NOWHERE, Change, Order, Path, Row
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, UNREAD, Ledger
 from workbook.cdc.outbox import Outbox
 from workbook.cdc.rows import Refusal, Writer
 from workbook.cdc.tables import TablePlan, key_hash, reread_query, reread_values, weight_query
 from workbook.cdc.values import Undecodable
+from workbook.wire import Wire, WireError
 
 # Another change may make room: a key that is taken, a lock.
 _MAY_PASS = {1062, 1205, 1213, 1586}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from workbook.bulk.wire import Wire, WireError
 from workbook.cdc.apply import Applier
 from workbook.cdc.change import Change, Path
 from workbook.cdc.ddl import Wanted, wanted
@@ -10,6 +9,7 @@ from workbook.cdc.ledger import Ledger
 from workbook.cdc.tables import TablePlan
 from workbook.mapping import TableMap
 from workbook.names import mysql_path
+from workbook.wire import Wire, WireError
 
 # Errors that say that a statement was carried out before: the column, key or table is there, or gone.
 _DONE_BEFORE = {1050, 1051, 1054, 1060, 1061, 1091, 1146, 3822, 1826, 121}

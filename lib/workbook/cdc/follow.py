@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from workbook.bulk.crew import address
 from workbook.bulk.load import driver_of
 from workbook.bulk.salts import tokens_of
-from workbook.bulk.wire import Wire, WireError, drivers, reader, writer
 from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
@@ -33,6 +31,7 @@ from workbook.params import Settings
 from workbook.schema import converted_columns
 from workbook.servers import Server
 from workbook.warehouse.streamed import Streamed
+from workbook.wire import Wire, WireError, drivers, reader, writer
 
 # A heartbeat comes every four seconds; a start takes long on a busy machine, and the first reads all definitions.
 _SILENCE_SECONDS, _START_SECONDS = 30.0, 180.0
@@ -290,8 +289,8 @@ class Follower:
         """The applier, with new connections and plans where the old ones are gone."""
         if self._applier is not None:
             return self._applier
-        target = writer(address(self._target))
-        source = reader(address(self._source), self._driver)
+        target = writer(self._target.address())
+        source = reader(self._source.address(), self._driver)
         self._wires = (target, source)
         self._lock(target)
         target.run("SET SESSION unique_checks = 1, innodb_lock_wait_timeout = 50, sql_notes = 0")

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbook.bulk.ledger import SCHEMA
-from workbook.bulk.wire import Wire
 from workbook.cdc.change import NOWHERE, Change, Order, Path, from_dict
 from workbook.names import mysql_path, mysql_string
 from workbook.plan import Journal
 from workbook.servers import Server
+from workbook.wire import Wire
 
 #: One row a stream: how far the target is, in the source's own terms.
 APPLIED = mysql_path(SCHEMA, "cdc_applied")

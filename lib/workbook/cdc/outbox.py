@@ -7,7 +7,6 @@ arrives by the stream is the one that a load would bring.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbook.bulk.wire import Wire, WireError
 from workbook.catalog import Catalog
 from workbook.cdc.change import Change, Path
 from workbook.cdc.tables import TablePlan
@@ -17,6 +16,7 @@ from workbook.names import mysql_path, mysql_string, quote_mysql
 from workbook.params import Settings
 from workbook.servers import Server
 from workbook.warehouse.streamed import SCHEMA, Streamed, layout, unfit
+from workbook.wire import Wire, WireError
 
 _RULE = {rule.name: rule for rule in RULES}
 _ROWS = 500  # keys in one statement

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from workbook.bulk.wire import Wire, WireError
 from workbook.cdc.change import Change, Row
 from workbook.cdc.tables import TablePlan, same_row
 from workbook.cdc.values import Undecodable
+from workbook.wire import Wire, WireError
 
 # A statement holds about so much; the smallest max_allowed_packet that servers have is 16 MB.
 _STATEMENT_BYTES, _STATEMENT_ROWS = 2 << 20, 1000

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pymysql
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog, Table
@@ -38,7 +37,7 @@ from workbook.validate.binlog_rows import Unreadable
 from workbook.validate.keyed import keyed_chunks
 from workbook.validate.touched import cascades_told, place, touched_since
 from workbook.warehouse import statements as whole
-from workbook.warehouse.extract import EVERYWHERE, Snapshot, Where, count_losses, extract
+from workbook.warehouse.extract import EVERYWHERE, Reader, Snapshot, Where, count_losses, extract
 from workbook.warehouse.ground import table_object
 from workbook.warehouse.load import Loader
 from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
@@ -189,12 +188,10 @@ class NightLoader(Loader):
             for path in tables:
                 self._known[path] = replace(self._known[path], touched=found.get(path), unread=why)
 
-    def load(
-        self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
-    ) -> TableLoaded:
+    def load(self, mapped: TableMap, table: Table, reader: Reader, folder: Path, progress: Progress) -> TableLoaded:
         """Load a table its way; where that turns out not to lead there, whole."""
         way = self._ways[mapped.path]
-        session = SnapshotSession(self.target, connection)
+        session = SnapshotSession(self.target, reader)
         ways = {
             "unchanged": self._unchanged,
             "watermark": self._by_watermark,
@@ -217,7 +214,7 @@ class NightLoader(Loader):
     ) -> TableLoaded:
         self._forget(mapped)
         self._touched.add(mapped.path)
-        loaded = super().load(mapped, table, session.connection, folder, progress)
+        loaded = super().load(mapped, table, session.reader, folder, progress)
         fresh = replace(self._states[mapped.path], rows=loaded.rows_raw)
         if self._mode(mapped) != "full":
             if mapped.watermark:
@@ -338,7 +335,7 @@ class NightLoader(Loader):
         )
         if any(name in loaded.lost for name in table.key):
             raise _NotThisWay("its key holds dates that BigQuery has not")
-        read = extract(session.connection, self.target, table, mapped, folder, wheres)
+        read = extract(session.reader, self.target, table, mapped, folder, wheres)
         files, size = self._stage(mapped, table, staging.rows, read)
         rows = count(session, table) if rows is None else rows
         loaded = replace(
@@ -350,7 +347,7 @@ class NightLoader(Loader):
             new = self.jobs.run(count_new(one, matching(mapped, table, one.quoted(one.raw))), during)[0]["n"]
             if had + int(new) != rows:
                 there = replace(mapped, columns=tuple(mapped.column[name] for name in table.key))
-                keys = extract(session.connection, self.target, table, there, folder, [EVERYWHERE])
+                keys = extract(session.reader, self.target, table, there, folder, [EVERYWHERE])
                 self._stage(there, table, staging.keys, keys, keys=True)
                 conditions.append(f"NOT {matching(mapped, table, one.quoted(staging.keys))}")
         alone = row_by_row(mapped, table) and not self._other_clean(mapped)

@@ -17,7 +17,7 @@ from workbook.servers import Server, Session
 from workbook.validate.encoding import fields
 from workbook.validate.sums import Reading, mysql_sums
 from workbook.validate.walk import Cutter
-from workbook.warehouse.extract import EVERYWHERE, Where
+from workbook.warehouse.extract import EVERYWHERE, Reader, Where
 
 # Beyond so many ranges their checksums are no help: the state of a table would be megabytes.
 MOST_RANGES = 40_000
@@ -26,9 +26,10 @@ MOST_RANGES = 40_000
 class SnapshotSession(Session):
     """A session on a connection of the snapshot, which otherwise hands out bytes."""
 
-    def __init__(self, server: Server, connection: "pymysql.Connection[Any]"):
+    def __init__(self, server: Server, reader: Reader):
         self.server = server
-        self.connection: Any = connection
+        self.reader = reader
+        self.connection: Any = reader.connection
 
     def rows(self, sql: str, values: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """All rows as dictionaries."""

@@ -11,10 +11,8 @@ from typing import Any
 
 from workbook.bulk.chunks import Chunk
 from workbook.bulk.copy import Way, job
-from workbook.bulk.crew import address
 from workbook.bulk.ledger import SCHEMA
 from workbook.bulk.pump import move
-from workbook.bulk.wire import Loader, Wire, WireError, drivers, reader, writer
 from workbook.catalog import Catalog, read_catalog
 from workbook.cutover import refuse_after_cutover
 from workbook.errors import Refused, TerminalError, UsageError, VerdictFailed
@@ -32,6 +30,7 @@ from workbook.servers import Server, connect_source, connect_target, connect_war
 from workbook.validate.content import Servers, compare_table
 from workbook.validate.objects import compare_objects, read_definitions
 from workbook.validate.repair import Repair, delete_rows, file_text, insert_rows, read_rows, stored
+from workbook.wire import Loader, Wire, WireError, drivers, reader, writer
 
 
 @dataclass(frozen=True)
@@ -207,9 +206,9 @@ def _read_into(item: Repair, new: str, ends: Ends) -> None:
 @contextlib.contextmanager
 def _wires(ends: Ends) -> Iterator[tuple[Wire, Loader]]:
     driver = drivers()[0]
-    read = reader(address(ends.source), driver)
+    read = reader(ends.source.address(), driver)
     try:
-        write = writer(address(ends.target))
+        write = writer(ends.target.address())
         try:
             yield read, write
         finally:

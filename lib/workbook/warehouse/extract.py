@@ -23,6 +23,7 @@ from workbook.mapping.objects import TableMap
 from workbook.mapping.types import RULES, TypeRule
 from workbook.names import mysql_path, quote_mysql, with_values
 from workbook.servers import Server
+from workbook.wire import Row, Wire, WireError, text_reader
 
 _RULE = {rule.name: rule for rule in RULES}
 # Encoders stay; without decoders every value arrives as bytes.
@@ -32,17 +33,71 @@ _BATCH_BYTES = 8 << 20
 _FILE_BYTES = 128 << 20
 _NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
 _TRIES = 20
+_REPEATABLE = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 # A WHERE clause of the target's dialect (empty for all rows), and the values of its places.
 Where = tuple[str, Sequence[Any]]
 EVERYWHERE: Where = ("", ())
 
 
+class Reader:
+    """A read-only transaction: PyMySQL's, and another on the same picture by mysqlclient, where that is installed.
+
+    Long answers come by mysqlclient, which makes their rows in C.
+    """
+
+    def __init__(self, server: Server):
+        self.connection = server.raw(use_unicode=False, conv=_AS_BYTES, autocommit=False)
+        self._wire: Wire | None = None
+        # What mysqlclient's library cannot do with this server PyMySQL may.
+        with contextlib.suppress(WireError):
+            self._wire = text_reader(server.address())
+
+    def begin(self) -> None:
+        """Take the picture that all later statements see. Raises pymysql.MySQLError and WireError."""
+        with self.connection.cursor(Cursor) as cursor:
+            cursor.execute(_REPEATABLE)
+            cursor.execute(_BEGIN)
+        if self._wire is not None:
+            self._wire.run(_BEGIN)
+
+    def alone(self) -> None:
+        """Go on with one transaction, which always agrees with itself."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
+    def stream(self, sql: str, values: Sequence[Any] | None, size: int) -> Iterator[Sequence[Row]]:
+        """The rows of a statement, at most `size` at a time. Raises pymysql.MySQLError and WireError."""
+        if self._wire is not None:
+            with self.connection.cursor(Cursor) as cursor:
+                text = cursor.mogrify(sql, values)
+            yield from self._wire.stream(text, size)
+            return
+        # Closing reads the answer to its end: not for one that was broken off.
+        cursor = self.connection.cursor(SSCursor)
+        cursor.execute(sql, values)
+        while rows := cursor.fetchmany(size):
+            yield rows
+        cursor.close()
+
+    def close(self) -> None:
+        """Close without reading a half-read answer to its end, which PyMySQL would do."""
+        self.alone()
+        connection: Any = self.connection
+        result = connection._result
+        if result is not None:
+            result.unbuffered_active = False
+            connection._result = None
+        connection._force_close()
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """Connections that see the same state of the server, and the GTID set that names it (empty without GTIDs)."""
+    """Readers that see the same state of the server, and the GTID set that names it (empty without GTIDs)."""
 
     server: Server
-    connections: tuple["pymysql.Connection[Any]", ...]
+    readers: tuple[Reader, ...]
     gtid_executed: str
     taken: float  # Unix seconds
 
@@ -66,19 +121,26 @@ def snapshot(server: Server, workers: int) -> Iterator[Snapshot]:
     """
     gtids = server.scalar("SELECT @@GLOBAL.gtid_mode") == "ON"
     with contextlib.ExitStack() as stack:
-        connections = tuple(stack.enter_context(_reader(server)) for _ in range(workers if gtids else 1))
+        readers: tuple[Reader, ...] = ()
+        for _ in range(workers if gtids else 1):
+            readers += (stack.enter_context(contextlib.closing(Reader(server))),)
+        if not gtids:
+            readers[0].alone()
         for attempt in range(_TRIES):
             before = _executed(server)
-            for connection in connections:
-                with connection.cursor(Cursor) as cursor:
-                    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            try:
+                for reader in readers:
+                    reader.begin()
+            except (pymysql.MySQLError, WireError) as error:
+                raise server.explained(error, "beginning a snapshot") from None
             # A commit shows in the tables shortly before it shows in the GTID set.
             time.sleep(0.02)
             if _executed(server) == before:
                 break
             if attempt == _TRIES - 2:
-                connections = connections[:1]
-        yield Snapshot(server, connections, before, time.time())
+                readers = readers[:1]
+                readers[0].alone()
+        yield Snapshot(server, readers, before, time.time())
 
 
 def extract_select(table: Table, mapped: TableMap) -> str:
@@ -143,7 +205,7 @@ def arrow_schema(mapped: TableMap) -> tuple[list[TypeRule], pa.Schema]:
 
 
 def extract(
-    connection: "pymysql.Connection[Any]",
+    reader: Reader,
     server: Server,
     table: Table,
     mapped: TableMap,
@@ -156,29 +218,26 @@ def extract(
     twice, with their values; one SELECT is sent for each.
     """
     rules, schema = arrow_schema(mapped)
-    sql, width = extract_select(table, mapped), _width(table, rules, mapped)
+    sql, size = extract_select(table, mapped), _batch(table, rules, mapped)
 
-    def batches() -> Iterator[Sequence[tuple[bytes | None, ...]]]:
+    def batches() -> Iterator[Sequence[Row]]:
         for where, values in wheres:
             started = time.time()
-            # Closing reads the answer to its end: not for one that was broken off.
-            cursor = connection.cursor(SSCursor)
-            cursor.execute((with_values(sql) if values else sql) + where, values or None)
-            yield from _batches(cursor, width)
-            cursor.close()
+            rows = reader.stream((with_values(sql) if values else sql) + where, values or None, size or 1)
+            yield from rows if size else _gathered(rows)
             server.record(sql + where, started)
 
     try:
         yield from _files(batches(), schema, rules, mapped, folder)
     except BaseException as error:
-        _abandon(connection)
-        if isinstance(error, pymysql.MySQLError):
+        reader.close()
+        if isinstance(error, pymysql.MySQLError | WireError):
             raise server.explained(error, f"reading {table.database}.{table.name}") from None
         raise
 
 
 def _files(
-    batches: Iterator[Sequence[tuple[bytes | None, ...]]],
+    batches: Iterator[Sequence[Row]],
     schema: pa.Schema,
     rules: list[TypeRule],
     mapped: TableMap,
@@ -201,16 +260,11 @@ def _files(
             yield ParquetFile(path, rows, path.stat().st_size)
 
 
-def _batches(cursor: SSCursor, width: int | None) -> Iterator[Sequence[tuple[bytes | None, ...]]]:
-    """Rows in batches of at most some 8 MB; `width` is the most bytes of a row, None where there is no useful bound."""
-    if width is not None:
-        size = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)))
-        while rows := cursor.fetchmany(size):
-            yield rows
-        return
-    held_rows: list[tuple[bytes | None, ...]] = []
+def _gathered(one_by_one: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Rows that come singly in batches of at most some 8 MB."""
+    held_rows: list[Row] = []
     held = 0
-    for row in cursor.fetchall_unbuffered():
+    for (row,) in one_by_one:
         held_rows.append(row)
         held += sum(map(len, filter(None, row)))
         if held >= _BATCH_BYTES or len(held_rows) >= _BATCH_ROWS:
@@ -220,20 +274,18 @@ def _batches(cursor: SSCursor, width: int | None) -> Iterator[Sequence[tuple[byt
         yield held_rows
 
 
-def _width(table: Table, rules: list[TypeRule], mapped: TableMap) -> int | None:
-    """The most bytes that a row can take; None where so few would fit into a batch that counting is cheaper."""
+def _batch(table: Table, rules: list[TypeRule], mapped: TableMap) -> int | None:
+    """How many rows take at most some 8 MB; None where they can be so wide that counting their bytes is cheaper."""
     width = 0
     for column, rule in zip(mapped.columns, rules, strict=True):
         octets = table.column[column.name].octets
         if octets is None and rule.arrow in (pa.large_string(), pa.large_binary()):
             return None
         width += octets or _NUMBER_BYTES
-    return width if width * 1_000 <= _BATCH_BYTES else None
+    return min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)) if width * 1_000 <= _BATCH_BYTES else None
 
 
-def record_batch(
-    rows: Sequence[tuple[bytes | None, ...]], schema: pa.Schema, rules: list[TypeRule], mapped: TableMap
-) -> pa.RecordBatch:
+def record_batch(rows: Sequence[Row], schema: pa.Schema, rules: list[TypeRule], mapped: TableMap) -> pa.RecordBatch:
     """Rows as MySQL prints them, as Arrow values. Raises TerminalError for a value that its rule cannot hold."""
     arrays = []
     for values, rule, column in zip(zip(*rows, strict=True), rules, mapped.columns, strict=True):
@@ -266,26 +318,6 @@ def as_arrow(values: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
 
 def _of(expression: str, column: str) -> str:
     return expression.replace("{c}", quote_mysql(column))
-
-
-@contextlib.contextmanager
-def _reader(server: Server) -> Iterator["pymysql.Connection[Any]"]:
-    connection = server.raw(use_unicode=False, conv=_AS_BYTES, autocommit=False)
-    try:
-        with connection.cursor(Cursor) as cursor:
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield connection
-    finally:
-        _abandon(connection)
-
-
-def _abandon(connection: Any) -> None:
-    """Close a connection without reading a half-read result to its end, which the driver would do."""
-    result = connection._result
-    if result is not None:
-        result.unbuffered_active = False
-        connection._result = None
-    connection._force_close()
 
 
 def _executed(server: Server) -> str:

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import pymysql
 from google.cloud import bigquery
 
 from workbook.catalog import Catalog, Table
@@ -24,7 +23,7 @@ from workbook.progress import Progress
 from workbook.servers import Server
 from workbook.warehouse import statements
 from workbook.warehouse.dialect import dialect_of
-from workbook.warehouse.extract import ParquetFile, Snapshot, count_losses, extract, snapshot
+from workbook.warehouse.extract import ParquetFile, Reader, Snapshot, count_losses, extract, snapshot
 from workbook.warehouse.ground import Ground, table_object
 from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.result import Changed, TableLoaded, WarehouseResult
@@ -155,14 +154,14 @@ class Loader:
     def load_all(
         self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot, folder: Path, progress: Progress
     ) -> tuple[TableLoaded, ...]:
-        """Load every pair, as many at a time as the snapshot has connections, in the given order."""
+        """Load every pair, as many at a time as the snapshot has readers, in the given order."""
         waiting: queue.SimpleQueue[tuple[int, TableMap, Table]] = queue.SimpleQueue()
         for place, (mapped, table) in enumerate(pairs):
             waiting.put((place, mapped, table))
         done: dict[int, TableLoaded] = {}
         stop = threading.Event()
 
-        def work(number: int, connection: "pymysql.Connection[Any]") -> None:
+        def work(number: int, reader: Reader) -> None:
             own = folder / str(number)
             own.mkdir()
             while not stop.is_set():
@@ -171,13 +170,13 @@ class Loader:
                 except queue.Empty:
                     return
                 try:
-                    done[place] = self.load(mapped, table, connection, own, progress)
+                    done[place] = self.load(mapped, table, reader, own, progress)
                 except BaseException:
                     stop.set()
                     raise
 
-        with ThreadPoolExecutor(len(taken.connections)) as pool:
-            futures = [pool.submit(work, number, connection) for number, connection in enumerate(taken.connections)]
+        with ThreadPoolExecutor(len(taken.readers)) as pool:
+            futures = [pool.submit(work, number, reader) for number, reader in enumerate(taken.readers)]
         for future in futures:
             future.result()
         return self.clean_related(pairs, [done[place] for place in sorted(done)])
@@ -197,20 +196,18 @@ class Loader:
         """Make a clean table with orphan rules; all raw tables are there."""
         return self.clean(loaded, self.place(mapped), table)
 
-    def load(
-        self, mapped: TableMap, table: Table, connection: "pymysql.Connection[Any]", folder: Path, progress: Progress
-    ) -> TableLoaded:
-        """Load a table whole: its raw copy from the snapshot of `connection`, its clean table of that.
+    def load(self, mapped: TableMap, table: Table, reader: Reader, folder: Path, progress: Progress) -> TableLoaded:
+        """Load a table whole: its raw copy from the snapshot of `reader`, its clean table of that.
 
         With orphan rules the clean table is left to `clean_related`.
         """
         place = self.place(mapped)
         note = f"{table.database}.{table.name}"
-        lost = count_losses(connection, self.target, table, mapped)
+        lost = count_losses(reader.connection, self.target, table, mapped)
         loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0, lost=lost)
         rows_raw = 0
         clock = time.monotonic()
-        for file in extract(connection, self.target, table, mapped, folder):
+        for file in extract(reader, self.target, table, mapped, folder):
             read = time.monotonic()
             first = loaded.files == 0
             if first:

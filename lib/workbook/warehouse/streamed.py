@@ -235,7 +235,7 @@ class LoadMarks:
         """Note how many changes of the outbox the picture shows."""
         if self._session is None:
             return
-        with taken.connections[0].cursor() as cursor:
+        with taken.readers[0].connection.cursor() as cursor:
             cursor.execute(f"SELECT COALESCE(MAX(seq), 0) FROM {self._streamed.outbox}")
             self._seen = int((cursor.fetchone() or (0,))[0])
 

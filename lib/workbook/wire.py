@@ -1,5 +1,5 @@
-"""Raw connections of the bulk load: values as the bytes that the server holds, read by mysqlclient where it is installed,
-by PyMySQL otherwise, and written by PyMySQL, in large packets.
+"""Raw connections: values as the bytes that the server holds or prints, read by mysqlclient where it is installed, by
+PyMySQL otherwise, and written by PyMySQL, in large packets.
 
 A worker imports this and little else, because each worker is a fresh interpreter.
 """
@@ -18,7 +18,8 @@ _SESSION = (
     f"SET SESSION time_zone = '+00:00', net_read_timeout = {_PATIENCE_SECONDS}, net_write_timeout = {_PATIENCE_SECONDS},"
     " lock_wait_timeout = 120, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"
 )
-_READS = ("SET SESSION character_set_results = NULL", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+_READS = ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",)
+_AS_STORED = "SET SESSION character_set_results = NULL"
 # Checks off that the source has already passed.
 _WRITES = ("SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = 600",)
 # The connection is gone, or the server is going.
@@ -97,6 +98,16 @@ def reader(address: Address, driver: Driver) -> Wire:
     # The connector hands over a socket, which mysqlclient does not take.
     fast = driver == "mysqlclient" and address.instance is None
     wire: Wire = _MySQLClient(address) if fast else _PyMySQL(address)
+    for statement in (_SESSION, *_READS, _AS_STORED):
+        wire.run(statement)
+    return wire
+
+
+def text_reader(address: Address) -> Wire | None:
+    """A connection that hands every value on as the server prints it, text in UTF-8; None without mysqlclient."""
+    if "mysqlclient" not in drivers() or address.instance is not None:
+        return None
+    wire = _MySQLClient(address)
     for statement in (_SESSION, *_READS):
         wire.run(statement)
     return wire
@@ -155,7 +166,8 @@ class _MySQLClient:
 
     def stream(self, sql: str, batch: int) -> Iterator[Sequence[Row]]:
         try:
-            self._connection.query(sql.encode())
+            # Bytes among PyMySQL's literals are surrogates.
+            self._connection.query(sql.encode("utf-8", "surrogateescape"))
             result = self._connection.use_result()
             while rows := result.fetch_row(batch, 0):
                 yield rows
