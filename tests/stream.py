@@ -125,10 +125,10 @@ class Stream:
             return {}
         return found
 
-    def caught_up(self, seconds: float = 90) -> None:
+    def caught_up(self, seconds: float = 90, pause: float = 0.1) -> None:
         """Wait until the target has every transaction that the source has executed by now."""
         wanted = self.migration.scratch.execute("SELECT @@GLOBAL.gtid_executed")[0][0]
-        self.wait_for(lambda: self._covers(wanted), seconds)
+        self.wait_for(lambda: self._covers(wanted), seconds, pause)
 
     def _covers(self, wanted: str) -> bool:
         position = self.ledger.position(self.target)
@@ -136,13 +136,13 @@ class Stream:
             return False
         return bool(self.target.scalar("SELECT GTID_SUBSET(%s, %s)", (wanted, position.gtids)))
 
-    def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_for(self, what: Callable[[], bool], seconds: float = 90, pause: float = 0.1) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             if self.error is not None:
                 raise self.error
             assert time.monotonic() < deadline, f"not within {seconds} s; {self.said[-3:]}"
-            time.sleep(0.1)
+            time.sleep(pause)
 
     def differences(self) -> dict[str, Any]:
         """Tables in scope whose whole content is not the same on both sides, with what the validation says of them."""

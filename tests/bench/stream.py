@@ -100,7 +100,8 @@ class _Ground:
                 with clocked(self._servers) as said:
                     began = _cpu_with_children(own)
                     self._write(self._changes)
-                    self._stream.caught_up(600)
+                    # Each look costs connections, which the servers should not be busy with.
+                    self._stream.caught_up(600, pause=0.5)
                     run = said(_cpu_with_children(own) - began)
             finally:
                 self._stream.stop()
