@@ -526,6 +526,7 @@ def test_large_values_go_in_small_batches_and_several_files_and_all_rows_arrive(
     files = {table.table: (table.rows_clean, table.files) for table in result.tables}
     assert files["photos"] == (12, 3)
     assert files["small"][0] == 900
+    assert result.verdict == "ok", [(table.rows_extracted, table.rows_raw) for table in result.tables]
     assert max(sizes) < 5 << 20
     same = made.scratch.google(f"SELECT COUNT(DISTINCT id), SUM(LENGTH(content)) FROM {made.path('photos')}")
     assert same == [(12, 12 * 1024 * 1000)]
