@@ -30,7 +30,9 @@ _RULE = {rule.name: rule for rule in RULES}
 _AS_BYTES = {kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)}
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 8 << 20
-_FILE_BYTES = 128 << 20
+# Each file is twice as large as the one before, up to the last number: the first is soon loaded beside the next, and a
+# large table has few.
+_FILE_BYTES = 16 << 20, 128 << 20
 _NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
 _TRIES = 20
 _REPEATABLE = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
@@ -245,6 +247,7 @@ def _files(
 ) -> Iterator[ParquetFile]:
     number, more = 0, True
     while more:
+        size = min(_FILE_BYTES[0] << number, _FILE_BYTES[1])
         path, rows, number = folder / f"{number}.parquet", 0, number + 1
         # Text repeats: dictionaries of a large file would outgrow what they save.
         with pq.ParquetWriter(path, schema, compression="snappy", version="2.6") as writer:
@@ -252,7 +255,7 @@ def _files(
             for batch in batches:
                 writer.write_batch(record_batch(batch, schema, rules, mapped))
                 rows += len(batch)
-                if path.stat().st_size >= _FILE_BYTES:
+                if path.stat().st_size >= size:
                     more = True
                     break
         # The last file is left out where the one before it took the last row.

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -205,27 +205,26 @@ class Loader:
         note = f"{table.database}.{table.name}"
         lost = count_losses(reader.connection, self.target, table, mapped)
         loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0, lost=lost)
-        rows_raw = 0
-        clock = time.monotonic()
-        for file in extract(reader, self.target, table, mapped, folder):
-            read = time.monotonic()
-            first = loaded.files == 0
-            if first:
-                rows_raw = self._load_first(file, place, table)
-            else:
-                rows_raw += self.jobs.load(file, place, table, first=False)
-            file.path.unlink()
-            loaded = replace(
-                loaded,
-                rows_extracted=loaded.rows_extracted + file.rows,
-                bytes=loaded.bytes + file.bytes,
-                files=loaded.files + 1,
-                seconds_extract=loaded.seconds_extract + read - clock,
-                seconds_load=loaded.seconds_load + time.monotonic() - read,
-            )
-            clock = time.monotonic()
-            progress.advance(file.rows, note)
-        loaded = replace(loaded, rows_raw=rows_raw)
+        clock, loading = time.monotonic(), list[Future[tuple[int, float]]]()
+        # One file is loaded while the next is read; they are loaded in order, because the first makes the table.
+        with ThreadPoolExecutor(1) as loader:
+            for file in extract(reader, self.target, table, mapped, folder):
+                loaded = replace(
+                    loaded,
+                    rows_extracted=loaded.rows_extracted + file.rows,
+                    bytes=loaded.bytes + file.bytes,
+                    files=loaded.files + 1,
+                    seconds_extract=loaded.seconds_extract + time.monotonic() - clock,
+                )
+                if loading:
+                    loading[-1].result()
+                loading.append(loader.submit(self._load_file, file, place, table, first=not loading))
+                clock = time.monotonic()
+                progress.advance(file.rows, note)
+        done = [one.result() for one in loading]
+        loaded = replace(
+            loaded, rows_raw=sum(rows for rows, _ in done), seconds_load=sum(seconds for _, seconds in done)
+        )
         return loaded if mapped.orphans else self.clean(loaded, place, table)
 
     def clean(self, loaded: TableLoaded, place: Place, table: Table) -> TableLoaded:
@@ -288,6 +287,13 @@ class Loader:
         same = (now and (now.field, now.type_)) == (wanted and (wanted.field, wanted.type_))
         if not same or list(there.clustering_fields or []) != (statements.clustering(place.mapped) if laid_out else []):
             self.jobs.run(statements.drop_table(place, name), f"laying out {name} anew")
+
+    def _load_file(self, file: ParquetFile, place: Place, table: Table, first: bool) -> tuple[int, float]:
+        """A file into the raw table, and away with it; the rows loaded, and the seconds that it took."""
+        began = time.monotonic()
+        rows = self._load_first(file, place, table) if first else self.jobs.load(file, place, table, first=False)
+        file.path.unlink()
+        return rows, time.monotonic() - began
 
     def _load_first(self, file: ParquetFile, place: Place, table: Table) -> int:
         """The first file into the raw table, in the place of all that it held."""
