@@ -590,6 +590,7 @@ def test_merging_adds_new_tables_and_columns_with_the_day_and_keeps_every_edit_a
     scratch.execute("ALTER TABLE plain ADD COLUMN `new``col` INT, DROP COLUMN flag", database)
     scratch.execute("CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES plain (id))", database)
     scratch.execute('CREATE TABLE `a: "lone" #one` (id INT PRIMARY KEY)', database)
+    scratch.execute("CREATE TABLE bare (v INT, w INT)", database)
     catalog = read_catalog(scratch.source, [database])
     merged = merge(text, catalog, None, True)
     kept = [line for line in text.splitlines() if line not in merged.splitlines()]
@@ -597,6 +598,8 @@ def test_merging_adds_new_tables_and_columns_with_the_day_and_keeps_every_edit_a
     added = f"# added {datetime.now(UTC):%Y-%m-%d}"
     assert re.search(rf"new`col.*{added}", merged)
     assert re.search(rf"child:\s*{added}", merged)
+    # One that there is something to say of, too.
+    assert re.search(rf"bare:\s*{added}\n *# to consider", merged), merged
     content = YAML(typ="safe").load(merged)
     tables = content["segments"]["all"]["tables"][database]
     assert "child" in tables, "a table goes to the segment that its foreign key points at"

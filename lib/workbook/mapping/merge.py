@@ -111,8 +111,8 @@ def _segment(segment: Segment) -> CommentedMap:
     )
 
 
-def _put(databases: CommentedMap, table: TableMap, catalog: Catalog, figures: Figures) -> None:
-    """Write a table under its database, after what stands there."""
+def _put(databases: CommentedMap, table: TableMap, catalog: Catalog, figures: Figures, day: str = "") -> None:
+    """Write a table under its database, after what stands there; with the `day` on which it was added, where it was."""
     if databases.get(table.database) is None:
         databases[table.database] = CommentedMap()
     node = CommentedMap()
@@ -140,10 +140,12 @@ def _put(databases: CommentedMap, table: TableMap, catalog: Catalog, figures: Fi
         for item in suggestions(catalog.table[table.path], table, figures)
     ]
     if remarks:
-        # Ten spaces: segments, segment, tables, database, table.
+        # Ten spaces: segments, segment, tables, database, table. A key with a comment below it takes none beside it.
         databases[table.database].yaml_set_comment_before_after_key(
-            table.name, after="\n".join(remarks), after_indent=10
+            table.name, after="\n".join([*filter(None, [day]), *remarks]), after_indent=10
         )
+    elif day:
+        databases[table.database].yaml_add_eol_comment(day, table.name)
 
 
 def _add_column(content: CommentedMap, known: Mapping, path: tuple[str, str], column: str, day: str) -> None:
@@ -182,8 +184,7 @@ def _add_tables(
         if segment.get("tables") is None:
             segment["tables"] = CommentedMap()
         of_table[path] = name
-        _put(segment["tables"], table, catalog, figures)
-        segment["tables"][table.database].yaml_add_eol_comment(day, table.name)
+        _put(segment["tables"], table, catalog, figures, day)
 
 
 def _flow(values: Iterable[str]) -> CommentedSeq:
