@@ -63,7 +63,8 @@ class TablePlan:
     def upsert(self) -> str:
         """What follows the rows of an INSERT that puts them in the place of those of the same key."""
         names = [quote_mysql(item.target) for item in self.ways]
-        return " AS fresh ON DUPLICATE KEY UPDATE " + ", ".join(f"{name} = fresh.{name}" for name in names)
+        row = "fresh" if self.target[1].lower() != "fresh" else "new_row"  # no name of the table itself
+        return f" AS {row} ON DUPLICATE KEY UPDATE " + ", ".join(f"{name} = {row}.{name}" for name in names)
 
     @cached_property
     def enums(self) -> tuple[int, ...]:
