@@ -28,7 +28,7 @@ LEVELS = [
     {"site"},
     {"phases", "sandbox"},
     {"cli_options"},
-    {"cli_cutover"},
+    {"cli_cdc", "cli_cutover"},
     {"cli", "documentation"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

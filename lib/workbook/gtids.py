@@ -51,6 +51,12 @@ class GtidSet:
         left = {name: _cut(runs, other.runs.get(name, ())) for name, runs in self.runs.items()}
         return GtidSet({name: runs for name, runs in left.items() if runs})
 
+    def has(self, transaction: str) -> bool:
+        """Whether one transaction (`uuid:5`, `uuid:tag:5`) is among them."""
+        name, _, number = transaction.lower().rpartition(":")
+        runs = self.runs.get(name, ()) if number.isdigit() else ()
+        return any(first <= int(number) <= last for first, last in runs)
+
     def holds(self, other: "GtidSet") -> bool:
         """Whether all of the other set are in this one."""
         return not other.without(self)

@@ -49,7 +49,7 @@ def defer_hindrances(
 
     Raises Refused where the schema phase has not made all tables.
     """
-    planned = plan_schema(source, target, catalog, mapping, owned, aside=landing.databases)
+    planned = plan_schema(source, target, catalog, mapping, owned, aside=landing.databases, only=landing.only)
     missing = [step for step in planned.steps if step.kind in ("database", "table")]
     if missing:
         raise Refused(
@@ -57,7 +57,8 @@ def defer_hindrances(
             "There is nowhere to load their rows.",
             "Run the phase schema first, then this one again.",
         )
-    deferred = plan_deferral(planned, target, [landing.path(table.target_path) for table in mapping.in_scope])
+    tables = [landing.path(table.target_path) for table in mapping.in_scope if landing.takes(table.path)]
+    deferred = plan_deferral(planned, target, tables)
     if deferred.steps:
         apply(deferred, target, Unjournaled())
         planned = plan_again(planned, target, owned)

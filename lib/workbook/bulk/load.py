@@ -21,7 +21,7 @@ from workbook.bulk.throttle import Throttle
 from workbook.bulk.watch import Watch
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused
-from workbook.mapping import Mapping
+from workbook.mapping import Mapping, TableMap
 from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.progress import Progress
@@ -46,15 +46,17 @@ def load(
     executed GTID set is the same); otherwise it starts again, because rows of two moments would not fit together.
     Rows that the target holds in these tables are the workbook's own (the schema phase refuses any other table) and
     are replaced. Servers and workers that are lost meanwhile are waited for and replaced (`bulk.patience_s`). A
-    `landing` aside takes the rows in other databases, which are the caller's to make and to take away.
+    `landing` aside takes the rows in other databases, which are the caller's to make and to take away; one of some
+    tables only leaves all others alone.
     """
-    tables = [cuttable(catalog.table[item.path], item.flow) for item in mapping.in_scope]
-    there = {item.path: landing.path(item.target_path) for item in mapping.in_scope}
+    items = [item for item in mapping.in_scope if landing.takes(item.path)]
+    tables = [cuttable(catalog.table[item.path], item.flow) for item in items]
+    there = {item.path: landing.path(item.target_path) for item in items}
     # Before anything is touched: a salt may be missing.
-    tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in mapping.in_scope}
+    tokens = {item.path: tokens_of(catalog.table[item.path], item, settings) for item in items}
     if settings.bulk.runner == "beam":
         _refuse_salts(tokens)
-    choices = mark(mapping, tokens)
+    choices = mark(items, tokens, landing.only)
     seals = {table.path: seal for table in tables if (seal := seals_of(table, tokens[table.path]))}
     ledger = ChunkLedger(target, landing.ledger(settings.environment), seals)
     started = time.monotonic()
@@ -69,6 +71,8 @@ def load(
         # Only now is it known that these tables are the workbook's own, to be emptied by a rollback.
         for path in () if landing.aside else there.values():
             name = mysql_path(*path)
+            if landing.only is not None and f"rows of {name}" in owned:
+                continue  # whoever brought them before takes them away
             journal.confirm(journal.intend(f"rows of {name}", f"TRUNCATE TABLE {name}"))
         ledger.create(journal)
 
@@ -83,7 +87,7 @@ def load(
         if not resumed:
             ledger.begin(snapshot, choices)
             _empty(target, there.values())
-        left_out = _left_out(source, mapping)
+        left_out = _left_out(source, items)
         ways = {
             item.path: Way(
                 item.flow,
@@ -91,7 +95,7 @@ def load(
                 there[item.path],
                 tokens[item.path],
             )
-            for item in mapping.in_scope
+            for item in items
         }
         cutter = Cutter(source, ledger, tables, ledger.planned() if resumed else {}, settings.bulk, ways)
         if isinstance(crew, Fleet):
@@ -104,6 +108,7 @@ def load(
             copied = _copy(crew, cutter, snapshot, source, restoring, (throttle.beat, watch.beat), there)
             crew.close()
             rows_ended = time.monotonic()
+        landing.landed(snapshot)
         retried(lambda: restoring.restore_all(owned), tries=8)
     finally:
         crew.close()
@@ -173,13 +178,13 @@ def _empty(target: Server, paths: Iterable[tuple[str, str]]) -> None:
             session.execute(f"TRUNCATE TABLE {mysql_path(*path)}")
 
 
-def _left_out(source: Server, mapping: Mapping) -> dict[tuple[str, str], int]:
+def _left_out(source: Server, items: Iterable[TableMap]) -> dict[tuple[str, str], int]:
     """The rows that filters leave out, by table, as the source stands."""
     return {
         item.path: int(
             source.scalar(f"SELECT COUNT(*) FROM {mysql_path(*item.path)} WHERE NOT IFNULL(({item.flow.where}), 0)")
         )
-        for item in mapping.in_scope
+        for item in items
         if item.flow.where
     }
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as ReadOnly
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from workbook.bulk.chunks import chunkable_key
 from workbook.bulk.masking import Token
 from workbook.catalog import Table
 from workbook.errors import UsageError
-from workbook.mapping import Mapping, TableMap
+from workbook.mapping import TableMap
 from workbook.mapping.flow import BINARIES, DIRECT, Flow
 from workbook.params import Settings, secret
 
@@ -38,24 +39,28 @@ def tokens_of(table: Table, mapped: TableMap, settings: Settings) -> dict[str, T
     return found
 
 
-def mark(mapping: Mapping, tokens: ReadOnly[tuple[str, str], Tokens]) -> str:
-    """What names the choices that decide on the rows' content: a load that goes on must go on by the same.
+def mark(
+    tables: Iterable[TableMap],
+    tokens: ReadOnly[tuple[str, str], Tokens],
+    only: Collection[tuple[str, str]] | None = None,
+) -> str:
+    """What names the choices that decide on the rows' content, and `only` which tables are loaded where it is not all of
+    them: a load that goes on must go on by the same.
 
     Of salts it holds no more than the tokens on the target do: what they make of a known text.
     """
     choices = {
-        ".".join(table.path): [table.flow.asdict(), table.target.asdict()]
-        for table in mapping.in_scope
-        if table.flow != DIRECT
+        ".".join(table.path): [table.flow.asdict(), table.target.asdict()] for table in tables if table.flow != DIRECT
     }
     marks = {
         ".".join((*path, name)): hmac.digest(token.salt, b"workbook", "sha256").hex()[:16]
         for path, columns in tokens.items()
         for name, token in columns.items()
     }
-    if not choices:
+    chosen = [] if only is None else [sorted(map(list, only))]
+    if not choices and not chosen:
         return ""
-    return hashlib.sha256(json.dumps([choices, marks], sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([choices, marks, *chosen], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def cuttable(table: Table, flow: Flow) -> Table:

@@ -1,5 +1,6 @@
 """Change data capture: every change of the source since the bulk load, applied to the target."""
 
+from workbook.cdc.added import Adding, chosen
 from workbook.cdc.cloud import Cloud, cloud
 from workbook.cdc.follow import Follower
 from workbook.cdc.ledger import SENTINEL, Ledger, Position
@@ -13,6 +14,7 @@ from workbook.cdc.status import Status, shown
 __all__ = [
     "SENTINEL",
     "STANDS_ON",
+    "Adding",
     "Cloud",
     "Followed",
     "Follower",
@@ -22,6 +24,7 @@ __all__ = [
     "Properties",
     "Readiness",
     "Status",
+    "chosen",
     "cloud",
     "drop_triggers",
     "look",

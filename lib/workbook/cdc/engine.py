@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -152,42 +152,6 @@ class Engine:
                 self._batches.put(Batch(tuple(lines), told["offset"], time.time()))
                 lines = []
         self._batches.put(reason)
-
-
-def mend_history(path: Path, tables: Iterable[tuple[str, str]]) -> None:
-    """Write the names of `tables` in a schema history so that Debezium reads them again.
-
-    It leaves a name that begins or ends with a quote as it is, and takes two apostrophes or backticks for one when it reads.
-    """
-    mended = {_written(table): _readable(table) for table in tables if any(map(_misread, table))}
-    if not mended or not path.exists():
-        return
-    lines = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        record = json.loads(line) if line else {}
-        for change in record.get("tableChanges") or ():
-            for name in ("id", "previousId"):
-                if change.get(name) in mended:
-                    change[name] = mended[change[name]]
-        lines.append(json.dumps(record, ensure_ascii=False) if line else "")
-    part = path.with_suffix(".part")
-    part.write_text("\n".join(lines), encoding="utf-8")
-    part.replace(path)
-
-
-def _misread(name: str) -> bool:
-    return name.startswith('"') or name.endswith('"') or "''" in name or "``" in name
-
-
-def _written(table: tuple[str, str]) -> str:
-    return ".".join(
-        name if name.startswith('"') or name.endswith('"') else '"' + name.replace('"', '""') + '"' for name in table
-    )
-
-
-def _readable(table: tuple[str, str]) -> str:
-    doubled = str.maketrans({mark: mark * 2 for mark in "\"'`"})
-    return ".".join(f'"{name.translate(doubled)}"' for name in table)
 
 
 def require_engine() -> None:

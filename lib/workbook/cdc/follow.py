@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from workbook.bulk.load import driver_of
 from workbook.bulk.salts import tokens_of
@@ -13,7 +13,8 @@ from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
-from workbook.cdc.engine import SKIPPED, Batch, Engine, EngineEnded, mend_history
+from workbook.cdc.engine import SKIPPED, Batch, Engine, EngineEnded
+from workbook.cdc.history import HISTORY, mend_history
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger, Position
 from workbook.cdc.outbox import Outbox
 from workbook.cdc.properties import PASSWORD, engine_properties, render
@@ -22,6 +23,7 @@ from workbook.cdc.readiness import silent_cascades
 from workbook.cdc.relay import Published, Relay, Unread
 from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans, target_catalog
+from workbook.cdc.until import Until
 from workbook.cdc.waiting import Waiting
 from workbook.cdc.watch import Watch
 from workbook.errors import TerminalError, TransientError
@@ -75,11 +77,19 @@ class Follower:
         self._left: Position | None = None
         self._binlog = ""
         self._silent = False
+        self._until: Until | None = None
         self.report = Report(folder, settings.environment)
         self._watch = Watch(source, target, self._ledger, mapping, catalog, self.report, folder)
 
-    def run(self, stop: Callable[[], bool], until_caught_up: bool = False, seconds: float | None = None) -> Report:
-        """Follow the source; what came of it."""
+    def run(
+        self,
+        stop: Callable[[], bool],
+        until_caught_up: bool = False,
+        seconds: float | None = None,
+        until: Until | None = None,
+    ) -> Report:
+        """Follow the source; what came of it. With `until` to that point and not a change further."""
+        self._until = until
         ends = None if seconds is None else time.monotonic() + seconds
         starts, failing = 0, 0.0
         engine: Engine | Published | None = None
@@ -111,6 +121,8 @@ class Follower:
                 if engine.past_history and not self._complete.exists():
                     self._complete.touch()
                 self._watch.look()
+                if until is not None and until.reached and self._complete.exists():
+                    break
                 if until_caught_up and self.report.caught_up and self._watch.proven and not batches:
                     break
             self.report.end("stopped", "")
@@ -141,11 +153,12 @@ class Follower:
         position = self._insisting(lambda: self._ledger.position(self._target))
         assert position is not None
         _role, host, port, user, password = self._source.login()
-        lines = render(self._settings, (host, port, user), self._tables)
+        tables = self._tables.keys() & self._insisting(lambda: self._ledger.followed(self._target))
+        lines = render(self._settings, (host, port, user), tables)
         first = not self._complete.exists()
         if first:
-            (self._folder / "history.jsonl").unlink(missing_ok=True)
-        mend_history(self._folder / "history.jsonl", self._tables)
+            (self._folder / HISTORY).unlink(missing_ok=True)
+        mend_history(self._folder / HISTORY, self._tables)
         batch = self._settings.cdc.message_changes if epoch else None
         properties = engine_properties(lines, self._folder, first, {PASSWORD: password}, batch)
         offset = {name: value for name, value in position.offset.items() if name in _KEPT}
@@ -245,7 +258,9 @@ class Follower:
         whole = [mark.transaction for mark in marks if mark.kind == "end"]
         whole += [change.transaction for change in changes if change.barrier]
         gtids = GtidSet.parse(str(batches[-1].offset.get("gtids") or "")).plus(whole)
-        offset = {**batches[-1].offset, "gtids": str(gtids)}
+        offset: Mapping[str, Any] = {**batches[-1].offset, "gtids": str(gtids)}
+        if self._until is not None:
+            changes, offset = self._until.held(changes, offset)
         outcome = self._patiently(lambda applier: applier.apply(changes, offset))
         self.report.applied(changes, outcome, offset, batches[-1].read_at)
         return outcome

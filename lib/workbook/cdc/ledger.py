@@ -18,6 +18,8 @@ APPLIED = mysql_path(SCHEMA, "cdc_applied")
 SENTINEL = (SCHEMA, "cutover_sentinel")
 _TRIED = 500  # dead letters at once
 RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
+#: Why a table that came into scope after the load is not followed.
+LATE = "it came into scope after the load, so its rows are not there: workbook cdc add DATABASE.TABLE -p FILE"
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,36 @@ class Ledger:
         """The tables that are not followed any more."""
         rows = target.rows(f"SELECT * FROM {self.tables} WHERE stopped IS NOT NULL ORDER BY number")
         return tuple(Stopped((row["source_database"], row["source_table"]), row["stopped"]) for row in rows)
+
+    def leave_out(self, target: Server, paths: Iterable[Path]) -> None:
+        """Of a stream that has begun: do not follow those of `paths`, all tables in scope, that came since; until they
+        are added, or not in scope any more."""
+        scope, known = set(paths), self.numbers(target)
+        late = [item.path for item in self.stopped(target) if item.reason == LATE]
+        with target.session() as session:
+            for path in sorted(scope - known.keys()):
+                session.execute(
+                    f"INSERT INTO {self.tables} (source_database, source_table, stopped) VALUES (%s, %s, %s)",
+                    (*path, LATE),
+                )
+            for path in late:
+                if path not in scope:
+                    session.execute(f"DELETE FROM {self.tables} WHERE number = %s", (known[path],))
+
+    def take_up(self, target: Server, paths: Iterable[Path]) -> None:
+        """Follow tables that stood still from here on: their rows are those of the stream's position."""
+        numbers = self.numbers(target)
+        with target.session() as session:
+            session.execute("START TRANSACTION")
+            for path in paths:
+                session.execute(f"DELETE FROM {self.shadow} WHERE number = %s", (numbers[path],))
+                session.execute(f"DELETE FROM {self.dead} WHERE source_database = %s AND source_table = %s", path)
+                session.execute(f"UPDATE {self.tables} SET stopped = NULL WHERE number = %s", (numbers[path],))
+            session.execute("COMMIT")
+
+    def followed(self, target: Server) -> frozenset[Path]:
+        """The tables that are followed."""
+        return frozenset(self.numbers(target).keys() - {item.path for item in self.stopped(target)})
 
     def letters(self, target: Server, most: int = 1 << 62) -> tuple[DeadLetter, ...]:
         """The first dead letters, in the order in which they came."""

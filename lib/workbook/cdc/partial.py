@@ -12,6 +12,8 @@ from workbook.errors import TerminalError
 from workbook.names import mysql_string
 from workbook.servers import Server
 
+#: The file beside those of the stream that says how far it was read; without it reading begins where the stream stands.
+READ_SO_FAR = "partial.json"
 _PARTIAL, _MAP, _COMPRESSED = "Update_rows_partial", "Table_map", "Transaction_payload"
 _BEGINS = ("gtid", "anonymous_gtid")
 _TABLE = re.compile(r"table_id: (\d+)(?: \((.*)\))?", re.DOTALL)
@@ -29,7 +31,7 @@ class PartialJson:
     def __init__(self, source: Server, tables: Collection[TablePath], folder: Path):
         self._source = source
         self._names = {f"{database}.{table}" for database, table in tables}
-        self._file = folder / "partial.json"
+        self._file = folder / READ_SO_FAR
         self._place: tuple[str, int] | None = None
         # Where the transaction begins that is read: a start must know the tables that it names.
         self._begin: tuple[str, int] | None = None

@@ -69,10 +69,13 @@ class ApplyChanges(beam.DoFn):
 def _receiver(told: str) -> Receiver:
     if told not in _receivers:
         settings = orders.settings_of(told)
-        follower = orders.follower_of(settings, Path(tempfile.gettempdir()))
         pubsub = PubSub(place(settings), settings.cdc.patience_s)
         _receivers[told] = Receiver(
-            follower, connect_target(settings), settings.environment, pubsub, settings.cdc.batch_rows
+            lambda: orders.follower_of(settings, Path(tempfile.gettempdir())),
+            connect_target(settings),
+            settings.environment,
+            pubsub,
+            settings.cdc.batch_rows,
         )
     return _receivers[told]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workbook import faces
 from workbook.cdc.change import Path as TablePath
+from workbook.cdc.history import HISTORY
 from workbook.cdc.ledger import SENTINEL
 from workbook.errors import UsageError
 from workbook.params import Cdc, Settings
@@ -155,7 +156,7 @@ def engine_properties(
     return found | {
         "name": "workbook",
         "offset.storage.file.filename": str(folder / "offsets.dat"),
-        "schema.history.internal.file.filename": str(folder / "history.jsonl"),
+        "schema.history.internal.file.filename": str(folder / HISTORY),
         "snapshot.mode": "recovery" if first else "no_data",
         # A date like the 31st of February then comes as 1970-01-01, and its row is read from the source. Of an event that
         # is left out as a whole the log tells, which ends the engine.

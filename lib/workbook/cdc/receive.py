@@ -3,7 +3,7 @@
 Nothing is remembered between calls but on the target, so a worker may be lost, replaced or doubled at any moment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from workbook.cdc.follow import Follower
 from workbook.cdc.pubsub import PubSub
 from workbook.cdc.sequence import Piece, Queue, Unreadable, read_piece, whole
 from workbook.cdc.waiting import Waiting
-from workbook.errors import TerminalError
+from workbook.errors import TerminalError, TransientError
 from workbook.servers import Server
 
 
@@ -36,16 +36,26 @@ class Taken:
 
 
 class Receiver:
-    """Applies what is due, and keeps on the target what is early."""
+    """Applies what is due, and keeps on the target what is early. `make` gives one who applies by the mapping of now, which
+    is another one at the earliest where another epoch begins."""
 
-    def __init__(self, follower: Follower, target: Server, stream: str, pubsub: PubSub, batch_rows: int):
-        self._follower, self._target, self._stream, self._pubsub = follower, target, stream, pubsub
+    def __init__(self, make: Callable[[], Follower], target: Server, stream: str, pubsub: PubSub, batch_rows: int):
+        self._make, self._epoch = make, -1
+        self._made: Follower | None = None
+        self._target, self._stream, self._pubsub = target, stream, pubsub
         self._waiting, self._batch_rows = Waiting(stream), batch_rows
 
     def receive(self, messages: Sequence[Received]) -> Taken:
         """Take messages over; when this returns they may be acknowledged, all of them."""
+        self._renew(self._waiting.epoch(self._target))
         with self._follower.alone() as position:
             epoch = self._waiting.epoch(self._target)
+            if epoch != self._epoch:
+                raise TransientError(
+                    "The stream was started anew just now.",
+                    "The mapping may be another one.",
+                    "Nothing: the messages are delivered again.",
+                )
             known = position.offset.get("number", 0) if position.offset.get("epoch") == epoch else 0
             queue = Queue(epoch, int(known) + 1)
             old = 0
@@ -67,8 +77,21 @@ class Receiver:
 
     def close(self) -> None:
         """Let the connections go."""
-        self._follower.disconnect()
+        if self._made is not None:
+            self._made.disconnect()
         self._pubsub.close()
+
+    def _renew(self, epoch: int) -> None:
+        """Go on with another follower where the stream was started again since."""
+        if epoch != self._epoch:
+            if self._made is not None:
+                self._made.disconnect()
+            self._made, self._epoch = self._make(), epoch
+
+    @property
+    def _follower(self) -> Follower:
+        assert self._made is not None
+        return self._made
 
     def _apply(self, queue: Queue) -> tuple[Outcome, list[Piece]]:
         """Apply what is due, also of what waits on the target; and what is left."""

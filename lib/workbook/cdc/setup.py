@@ -75,8 +75,12 @@ def set_up(
     found.refuse()
     snapshot = noted_snapshot(target, settings)
     assert snapshot is not None
-    ledger = Ledger(settings.environment)
-    ledger.create(target, journal, [item.path for item in mapping.in_scope])
+    ledger, tables = Ledger(settings.environment), [item.path for item in mapping.in_scope]
+    begun = _begun(target, settings, snapshot) is not None
+    # What came into scope since has none of its rows here: it is followed once it was added.
+    ledger.create(target, journal, () if begun else tables)
+    if begun:
+        ledger.leave_out(target, tables)
     if settings.cdc.transport == "pubsub":
         Waiting(settings.environment).create(target, journal)
         make_ready(settings, journal)
@@ -87,7 +91,7 @@ def set_up(
     streamed = Streamed(target, settings.environment)
     if settings.cdc.warehouse:
         streamed.create(journal)
-    if _begun(target, settings, snapshot) is None:
+    if not begun:
         if streamed.exists():
             streamed.begin_anew()
         shutil.rmtree(folder, ignore_errors=True)

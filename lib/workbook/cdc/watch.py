@@ -30,18 +30,19 @@ class Watch:
     ):
         self._source, self._target, self._ledger, self._report = source, target, ledger, report
         self._looked = self._sessions = 0.0
-        documents = [
+        self._documents = {
             item.path
             for item in mapping.in_scope
             if item.path in catalog.table
             and any(column.data_type == "json" for column in catalog.table[item.path].columns)
-        ]
-        self._partial = PartialJson(source, documents, folder)
+        }
+        self._folder = folder
+        self._partial: PartialJson | None = None
 
     @property
     def proven(self) -> bool:
         """Whether all that the source had written by the last look was looked through for what does not arrive."""
-        return self._partial.current
+        return self._partial is not None and self._partial.current
 
     def look(self) -> None:
         """Look, where it is time again. Raises TerminalError where changes would be lost from now on."""
@@ -55,6 +56,10 @@ class Watch:
                 self._sessions = now
                 self._refuse_odd_sessions()
             if position is not None:
+                if self._partial is None:
+                    # What is not followed may be written in any way.
+                    documents = self._documents & self._ledger.followed(self._target)
+                    self._partial = PartialJson(self._source, documents, self._folder)
                 self._partial.look(position.offset, self._report.caught_up)
         except TerminalError as error:
             if error.code == 0:

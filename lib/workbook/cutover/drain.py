@@ -83,7 +83,7 @@ def refuse_refused(ledger: Ledger, destination: Server) -> None:
         raise TerminalError(
             f"The stream has not applied everything: {'; '.join(words)}.",
             f"The {destination.role} lacks these changes.",
-            "Mend it first (workbook cdc replay-dead-letters; a table that stands still is loaded again), then run again.",
+            "Mend it first (workbook cdc replay-dead-letters; workbook cdc add for a table that stands still), then run again.",
         )
 
 

@@ -17,12 +17,14 @@ from workbook.bulk.load import say as log
 from workbook.catalog import Catalog, read_catalog
 from workbook.cdc import (
     STANDS_ON,
+    Adding,
     Followed,
     Follower,
     Ledger,
     Merged,
     Properties,
     Status,
+    chosen,
     cloud,
     noted_snapshot,
     set_up,
@@ -159,6 +161,26 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
         merged,
         Letters.read(ledger, phase.target, phase.catalog, phase.mapping, shown),
     )
+
+
+def add(settings: Settings, words: Sequence[str], say: Callable[[str], None]) -> None:
+    """Load tables that came into scope after the load, and have the stream follow them from there; not while it runs."""
+    phases = PhaseLedger(settings.environment)
+    refuse_after_cutover(phases, "The tables would be loaded from the source")
+    with following(settings):
+        course = course_of(settings)
+        tables = chosen(words, course.catalog, course.mapping)
+        make_ready(course, settings)
+        about = course.origin, course.destination, course.catalog, course.mapping, settings
+        loaded = Adding(*about, phases.journal("cdc"), phases.owned(), course.folder, tables, say).carry_out()
+    for table in loaded.tables:
+        say(f"{table.database}.{table.table}: {table.rows + table.resumed_rows:,} rows")
+    at = loaded.snapshot
+    say(
+        f"The stream stands at their picture of the source, {at.file}:{at.position}; `workbook cdc run` goes on from there."
+    )
+    if settings.cdc.warehouse:
+        say("In BigQuery they are after the next load: workbook run warehouse -p FILE")
 
 
 def _opened(settings: Settings) -> tuple[Server, Server, Catalog, Mapping]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbook import plan
@@ -112,7 +112,7 @@ def _roll_back(settings: Settings, to: str, say: Callable[[str], None]) -> Rolle
             steps = [statement for statement in steps if statement.startswith("DROP TABLE")]
         statements += plan.undo(steps, target, _Past(ledger, phase.name))
         if phase.name in ("bulk_load", "cdc") and restored is not None:
-            _restore(source, target, restored, ledger, say)
+            _restore(source, target, (restored[0], _there(target, restored[1])), ledger, say)
         ledger.mark_undone(phase.name)
         undone.append(phase.name)
         ledger.note(UNDOING.format(phase.name), [statements - before, round(time.monotonic() - began, 3)])
@@ -177,6 +177,17 @@ def _restore(
         # The source has changed since, so triggers come back alone; whether all is as it was is for the proof to say.
         say(error.found)
         restore_triggers(source, target, *restored)
+
+
+def _there(target: Server, mapping: MappingInForce) -> MappingInForce:
+    """The mapping without the tables that the target does not hold: one that was added to the stream later is gone again."""
+    rows = target.rows("SELECT TABLE_SCHEMA AS base, TABLE_NAME AS name FROM information_schema.TABLES")
+    there = {(row["base"], row["name"]) for row in rows}
+    segments = tuple(
+        replace(segment, tables=tuple(path for path in segment.tables if mapping.tables[path].target_path in there))
+        for segment in mapping.segments
+    )
+    return replace(mapping, segments=segments)
 
 
 def _refuse_applied(settings: Settings, to: str, undoing: list[str]) -> None:

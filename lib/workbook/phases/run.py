@@ -239,6 +239,8 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
     ledger = Ledger(settings.environment)
     if any(kind.writes_target for kind in kinds):
         refuse_after_cutover(ledger, "The phases put the source's objects and rows in the place of the target's")
+    if any(kind.name == "schema" for kind in kinds):
+        refuse_while_following(settings, "the schema phase brings triggers back, which would fire for its changes")
     if any(kind.name == "bulk_load" for kind in kinds):
         refuse_while_following(settings, "the bulk load puts other rows in the place of the target's")
         refuse_under_pipelines(ledger.pipelines(), "The bulk load puts the source's rows in the place of the target's")

@@ -77,7 +77,8 @@ class Definitions:
     server prints with question marks, by (database, table, column); `account` is the login as the server knows it;
     `zones` are the time zones it knows of those that were asked for, `collations` all that it knows. `choices` are
     those of the mapping by table, and `default` is the one for databases; `carried` says in words what else the mapping
-    changed, and then all names are the target's. Of a MariaDB server all is in MySQL's
+    changed, and then all names are the target's. `beside` are tables that move too and are no part of these definitions:
+    foreign keys may point at them. Of a MariaDB server all is in MySQL's
     language; `changes` and `left` say what became otherwise or stays behind.
     """
 
@@ -101,6 +102,7 @@ class Definitions:
     choices: Mapping[TablePath, TargetRules] = field(default_factory=dict, repr=False)
     default: TargetRules = UNCHANGED
     carried: Mapping[TablePath, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    beside: frozenset[TablePath] = frozenset()
 
     @cached_property
     def split(self) -> Mapping[TablePath, TableDefinition]:

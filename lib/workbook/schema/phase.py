@@ -19,6 +19,7 @@ from workbook.schema.compare import ObjectDifference, compare
 from workbook.schema.definitions import Definitions, TablePath, read_definitions, read_target, scope_of
 from workbook.schema.held import Held, held
 from workbook.schema.loading import deferral_plan
+from workbook.schema.narrowed import narrowed
 from workbook.schema.planning import SchemaPlan, plan
 from workbook.schema.privileges import refuse_hidden
 from workbook.schema.relocated import relocated
@@ -138,9 +139,11 @@ def plan_schema(
     owned: Collection[str],
     rows: bool = True,
     aside: ReadOnly[str, str] | None = None,
+    only: Collection[TablePath] | None = None,
+    anew: bool = False,
 ) -> SchemaPlan:
     """The plan from the servers as they are; of the tables alone, in the databases `aside`, where that gives them by
-    those of the target.
+    those of the target, or of the source's tables `only`; `anew` as if the target had none of them.
 
     Raises Refused where the target holds what is not ours, and where `rows` of the source would not fit together after
     what the mapping does to them.
@@ -149,14 +152,27 @@ def plan_schema(
     definitions = carried(here, mapping)
     if aside:
         definitions = relocated(definitions, aside)
+    if only is not None:
+        definitions = narrowed(definitions, {mapping.tables[path].target_path for path in only})
     there = read_target(target, definitions)
+    if anew:
+        there = _without(there, definitions.tables)
     planned = plan(definitions, there, owned)
     if rows:
-        ends = {path: mapping.tables[path].target_path for path in here.tables}
+        ends = {path: mapping.tables[path].target_path for path in (here.tables if only is None else only)}
         new = [path for path, (base, name) in ends.items() if ((aside or {}).get(base, base), name) not in there.tables]
         refuse_collisions(source, here, new)
-        refuse_rows(source, catalog, mapping)
+        refuse_rows(source, catalog, mapping, only)
     return planned
+
+
+def _without(target: Definitions, tables: Collection[TablePath]) -> Definitions:
+    kept = tuple(table for table in target.catalog.tables if table.path not in tables)
+    return replace(
+        target,
+        catalog=replace(target.catalog, tables=kept),
+        tables={path: text for path, text in target.tables.items() if path not in tables},
+    )
 
 
 def plan_again(planned: SchemaPlan, target: Server, owned: Collection[str]) -> SchemaPlan:

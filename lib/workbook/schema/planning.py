@@ -104,7 +104,7 @@ def expected_foreign_keys(source: Definitions, path: TablePath) -> tuple[tuple[P
     for part in source.split[path].foreign_keys:
         key = known.get(part.name)
         parent = (key.parent_database, key.parent_table) if key else None
-        if parent is not None and parent not in source.tables:
+        if parent is not None and parent not in source.tables and parent not in source.beside:
             left.append(
                 Left(
                     "foreign key",

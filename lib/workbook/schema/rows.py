@@ -1,5 +1,7 @@
 """What filters and masks would do to the source's rows, asked before anything moves: children that would lose their parent."""
 
+from collections.abc import Collection
+
 from workbook.catalog import Catalog, ForeignKey
 from workbook.errors import Refused, TerminalError
 from workbook.mapping.flow import kept_table
@@ -8,20 +10,24 @@ from workbook.names import mysql_path, quote_mysql
 from workbook.servers import Server, Session
 
 
-def refuse_rows(source: Server, catalog: Catalog, mapping: Mapping) -> None:
+def refuse_rows(
+    source: Server, catalog: Catalog, mapping: Mapping, only: Collection[tuple[str, str]] | None = None
+) -> None:
     """Raise Refused where a filter does not run on the source, or rows that move would lose the parent they have there.
+    With `only`, of these tables.
 
     Rows without a parent on the source are no matter: they have none on the target either.
     """
     moving = {table.path: table for table in mapping.in_scope}
+    chosen = [table for path, table in moving.items() if only is None or path in only]
     if not any(table.flow.where or table.flow.tokens for table in moving.values()):
         return
     orphans = []
     with source.session() as session:
-        for table in moving.values():
+        for table in chosen:
             if table.flow.where:
                 _try(session, table)
-        for table in moving.values():
+        for table in chosen:
             for key in kept_table(catalog.table[table.path], table.flow).foreign_keys:
                 parent = moving.get((key.parent_database, key.parent_table))
                 if parent is None or set(parent.flow.excluded) & set(key.parent_columns):

@@ -6,7 +6,7 @@ load begins every leg anew: it has it written first, waits for the transaction u
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -171,6 +171,16 @@ class Streamed:
         """Stop a leg, or all, until the next load; at once and for good, whatever becomes of a transaction under way."""
         only = "wanted" if leg is None else f"leg = {leg:d}"
         self.target.execute(f"UPDATE {self.legs} SET wanted = FALSE, stopped = %s WHERE {only}", (reason,))
+
+    def leave(self, tables: Mapping[tuple[str, str], str]) -> None:
+        """Leave tables of the target to the next load, each with the reason: their rows did not come by changes."""
+        with self.target.session() as session:
+            for (base, name), why in tables.items():
+                session.execute(
+                    f"INSERT INTO {self.legs} (base, name, layout, wanted, stopped, armed_at, gtids) VALUES (%s, %s, '', FALSE,"
+                    " %s, UTC_TIMESTAMP(3), '') AS fresh ON DUPLICATE KEY UPDATE wanted = FALSE, stopped = fresh.stopped",
+                    (base, name, why),
+                )
 
     def begin_anew(self) -> None:
         """The stream begins at a new bulk load: forget what waits, and stop the legs that were loaded before it."""
