@@ -26,7 +26,7 @@ os.environ.setdefault("WORKBOOK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 # The files that take minutes: begun last, one of them would keep a worker busy long after the other has nothing to do.
 _LONG = (
     "test_documentation.py", "test_migration.py", "test_mariadb.py", "test_demo.py", "test_defects.py", "test_cdc.py",
-    "test_cutover.py", "test_cdc_warehouse.py", "test_bad_input.py", "test_flow.py",
+    "test_cutover.py", "test_cutover_rehearse.py", "test_cdc_warehouse.py", "test_bad_input.py", "test_flow.py",
 )  # fmt: skip
 
 

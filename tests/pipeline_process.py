@@ -1,16 +1,12 @@
 """A pipeline for the tests: keeps writing orders through its own account, wherever its settings file points just now."""
 
-import shlex
 import sys
 import time
 from pathlib import Path
 
 import pymysql
 
-
-def settings_in(path: Path) -> dict[str, str]:
-    """The settings of a rendered file of the form env."""
-    return dict(word.split("=", 1) for word in shlex.split(path.read_text(), comments=True))
+from workbook.rehearsal.writer import settings_in
 
 
 def main(path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,9 +27,10 @@ from workbook.phases.ledger import Ledger
 from workbook.phases.pipelines import settings_of
 from workbook.phases.rollback import rollback
 from workbook.phases.run import run
+from workbook.rehearsal.outage import Acknowledged, outage, read_log
+from workbook.rehearsal.writer import Job, command
 from workbook.sandbox import lifecycle
 
-WRITER = Path(__file__).with_name("cutover_writer.py")
 PASSWORD = "never-to-be-shown-2"
 TABLES = """
 CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, number INT NOT NULL, at DATETIME(6), KEY (number));
@@ -64,7 +64,17 @@ class Site:
         """Put the writer to work on the source."""
         settings = self.folder / "numbers.env"
         settings.write_text(settings_of(self.stream.settings, "numbers", "source").text)
-        words = [sys.executable, str(WRITER), str(settings), str(self.log), str(self.folder / "ended")]
+        job = Job(
+            settings,
+            self.log,
+            self.folder / "ended",
+            (
+                "INSERT INTO numbers (number, at) VALUES (%(number)s, NOW(6))",
+                "UPDATE totals SET highest = %(number)s, written = written + 1",
+            ),
+            "SELECT COUNT(*) FROM numbers WHERE number = %(number)s",
+        )
+        words = command(job.save(self.folder / "numbers.json"))
         with (self.folder / "writer.log").open("ab") as log:
             self.writer = subprocess.Popen(words, stdout=log, stderr=log)
         self.wait_for_more(20)
@@ -75,10 +85,8 @@ class Site:
         assert self.writer is not None
         assert self.writer.wait(30) == 0, (self.folder / "writer.log").read_text()
 
-    def acknowledged(self) -> list[tuple[float, int, int]]:
-        """When (monotonic), which number, on which port."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [(float(at), int(number), int(port)) for at, number, port in (line.split() for line in lines)]
+    def acknowledged(self) -> tuple[Acknowledged, ...]:
+        return read_log(self.log).acknowledged
 
     def wait_for_more(self, count: int, seconds: float = 30) -> None:
         wanted, deadline = len(self.acknowledged()) + count, time.monotonic() + seconds
@@ -87,14 +95,11 @@ class Site:
             assert time.monotonic() < deadline, "the writer does not get on"
             time.sleep(0.05)
 
-    def outage(self, port: int) -> float:
-        """The longest wait of the writer between two acknowledged writes, of which the later is the first on `port`."""
-        known = self.acknowledged()
-        place = max(index for index in range(1, len(known)) if known[index][2] == port != known[index - 1][2])
-        longest = max(
-            later[0] - earlier[0] for earlier, later in zip(known[place - 2 :], known[place - 1 :], strict=False)
-        )
-        return max(longest, known[place][0] - known[place - 1][0])
+    def outage(self, port: int, since: float) -> float:
+        """The longest wait of the writer between two acknowledged writes, over the switch to `port` that began then."""
+        found = outage(read_log(self.log), port, since)
+        assert found is not None
+        return found.gap
 
     def cut_over(self, to: str = "target", **overrides: Any) -> CutoverResult:
         phase = open_phase(
@@ -115,7 +120,7 @@ class Site:
 
     def written_once(self, side: str) -> None:
         """Each acknowledged number is there exactly once, with the one row that the trigger wrote for it."""
-        wanted = {number for _, number, _ in self.acknowledged()}
+        wanted = read_log(self.log).numbers
         for table in ("numbers", "audit"):
             found = Counter(row[0] for row in self.rows(side, f"SELECT number FROM {table}"))
             assert not wanted - found.keys(), f"{len(wanted - found.keys())} lost in {table} of the {side}"
@@ -190,22 +195,24 @@ def test_a_writer_that_never_stops_goes_over_and_comes_back_with_nothing_lost_or
     try:
         site.stream.wait_for(lambda: site.stream.told().get("state") == "running")
         site.start()
+        began = time.monotonic()
         result = site.cut_over()
         site.wait_for_more(50)
         target, source = (site.stream.migration.scratch.state["servers"][role]["port"] for role in ("target", "source"))
-        there = site.outage(target)
+        there = site.outage(target, began)
         assert result.window is not None
         print(f"over: {there:.2f} s without a write, by its writer; {result.window:.2f} s by our clock")
         for name, noted in result.steps.items():
             print(f"  {name}: {noted['seconds']:.2f} s, {noted['said']}")
         assert site.state.master == "target"
         # Back by the notebook, which leaves its page.
+        began = time.monotonic()
         assert run(site.stream.settings, site.stream.file, {"cutover.to": "source"}, ["cutover"]) == 0
         (page,) = reports.glob("*/11_cutover.html")
         assert "Cutover" in page.read_text()
         told = json.loads((page.parent / "cutover.json").read_text())
         site.wait_for_more(50)
-        back = site.outage(source)
+        back = site.outage(source, began)
         print(f"back: {back:.2f} s without a write, by its writer")
         assert (told["outcome"], site.state.master) == ("done", "source")
         site.end()

@@ -25,6 +25,7 @@ LEVELS = [
     {"validate", "pipelines", "cdc"},
     {"refresh", "incremental", "marts"},
     {"cutover"},
+    {"rehearsal"},
     {"site"},
     {"phases", "sandbox"},
     {"cli_options"},

@@ -17,7 +17,6 @@ import pytest
 import yaml
 
 from conftest import Scratch
-from pipeline_process import settings_in
 from workbook import cli, faces, params
 from workbook.accounts.hosts import host_matches
 from workbook.catalog import read_catalog
@@ -37,6 +36,7 @@ from workbook.pipelines.settings import render
 from workbook.pipelines.standing import Standing
 from workbook.pipelines.statements import needs_of
 from workbook.pipelines.trial import compare, plan_on
+from workbook.rehearsal.writer import settings_in
 
 PROCESS = Path(__file__).with_name("pipeline_process.py")
 DESK, CLERK = 'desk\'s "100%" ü', "clerk"

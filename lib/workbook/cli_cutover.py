@@ -1,17 +1,42 @@
-"""The commands around a cutover: `workbook cutover status`, `abort` and `finish`."""
+"""The commands around a cutover: `workbook cutover rehearse`, `status`, `abort` and `finish`."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from workbook import params
 from workbook.cli_options import ParamsFile, Reports, Sets, loaded, say, use_reports
 from workbook.errors import UsageError
 
 cutover_app = typer.Typer(
-    help="The cutover, which `workbook run cutover` carries out: where it stands, taking it back, ending it.",
+    help="The cutover, which `workbook run cutover` carries out: rehearsing it, where it stands, taking it back, ending it.",
     no_args_is_help=True,
 )
+
+
+@cutover_app.command("rehearse")
+def cutover_rehearse(
+    params_file: ParamsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="only take away what one that was cut off has left")] = False,
+    sets: Sets = None,
+    reports: Reports = None,
+) -> None:
+    """Rehearse it on the sandbox under writers that never stop: over, back, and how long they could not write.
+
+    Exit status 1 where an acknowledged write is lost or doubled. Other servers than the sandbox's are refused.
+    """
+    from workbook.phases.rehearse import run_rehearsal
+    from workbook.phases.rehearsed import clear as take_away
+
+    use_reports(reports)
+    settings = loaded(params_file, sets)
+    if clear:
+        take_away(settings, say)
+        return
+    overrides = dict(params.override(text) for text in sets or [])
+    raise typer.Exit(run_rehearsal(settings, params_file.resolve(), overrides, as_json, say))
 
 
 @cutover_app.command("status")

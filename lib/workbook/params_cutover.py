@@ -26,5 +26,11 @@ class Cutover(BaseModel):
         600.0, gt=0, le=86400, description="seconds that nobody can write at most: longer, and it is taken back"
     )
     prove_s: float = Field(60.0, ge=0, le=3600, description="seconds in which moved pipelines must be seen at work")
+    rehearse_s: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="seconds that the writers of a rehearsal write before, between and after the switches",
+    )
     headroom: int = Field(100, ge=0, le=1_000_000, description="AUTO_INCREMENT values left free above the highest")
     despite: tuple[str, ...] = Field((), description="checks of the pipelines to pass over, by name")

@@ -28,6 +28,7 @@ from workbook.phases.run import only_one
 from workbook.pipelines.standing import Standing
 from workbook.pipelines.trial import compare
 from workbook.servers import Server, connect_source, connect_target
+from workbook.validate.delta import Earlier
 
 _LOCK_SECONDS = 60.0
 
@@ -52,6 +53,30 @@ def cut_over(phase: Phase) -> CutoverResult:
     return Cutover(tools).carry_out()
 
 
+def tools_of(
+    settings: Settings, ledger: Ledger, run: str, say: Callable[[str], None], earlier: Callable[[], Earlier]
+) -> Tools:
+    """What a cutover works with, all of it read now; `run` is the run that it is noted under."""
+    source, target = connect_source(settings), connect_target(settings)
+    catalog = read_catalog(source, settings.source.databases)
+    emulated = settings.warehouse.endpoint is not None
+    return Tools(
+        source=source,
+        target=target,
+        catalog=catalog,
+        mapping=load_mapping(mapping_file(settings, ledger), catalog, emulated=emulated),
+        settings=settings,
+        notes=ledger,
+        journal=ledger.journal("cutover"),
+        folder=cdc.state_folder(settings),
+        run=run,
+        streams=_Streams(settings, say),
+        pipelines=_Movers(settings, say),
+        earlier=earlier,
+        say=say,
+    )
+
+
 def abort(settings: Settings, say: Callable[[str], None]) -> None:
     """Take back a cutover that was begun and has not opened its destination yet; the origin is open again as before.
 
@@ -74,30 +99,7 @@ def abort(settings: Settings, say: Callable[[str], None]) -> None:
                 "There is nothing to take back.",
                 "See workbook cutover status.",
             )
-        source, target = connect_source(settings), connect_target(settings)
-        catalog = read_catalog(source, settings.source.databases)
-        mapping = load_mapping(
-            mapping_file(settings, ledger), catalog, emulated=settings.warehouse.endpoint is not None
-        )
-        cutover = Cutover(
-            Tools(
-                source=source,
-                target=target,
-                catalog=catalog,
-                mapping=mapping,
-                settings=settings,
-                notes=ledger,
-                journal=ledger.journal("cutover"),
-                folder=cdc.state_folder(settings),
-                run=str(state.attempt["run"]),
-                streams=_Streams(settings, say),
-                pipelines=_Movers(settings, say),
-                earlier=_never,
-                say=say,
-            ),
-            state,
-        )
-        cutover.take_back()
+        Cutover(tools_of(settings, ledger, str(state.attempt["run"]), say, _never), state).take_back()
     say("Taken back: all is as before the cutover.")
 
 
@@ -309,7 +311,9 @@ class _Movers:
             self._planned = pipelines.check_moves(self._settings, names, to, pipelines.CHECKS)
         if self._planned is None:
             return []
-        self._begun = pipelines.begin_moves(self._settings, self._planned, True, self._say)
+        # By now each side has what was written on the other, but for tables that are left out of the way back.
+        carried = self._settings.cutover.reverse == "full"
+        self._begun = pipelines.begin_moves(self._settings, self._planned, True, self._say, carried)
         return [f"{move.pipeline.name} has its settings" for move, _, _ in self._begun]
 
     def prove(self) -> list[str]:

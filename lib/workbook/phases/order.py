@@ -57,12 +57,14 @@ PREVIOUS_COPY = "previous-copy"
 # No notebook of its own: it mends what the validation found, so it stands right behind it when phases are taken back.
 REPAIR = PhaseKind(8, "repair", "Rows and objects mended after a validation", writes_target=True, by_default=False)
 IN_ORDER = (*(kind for kind in PHASES if kind.number <= 8), REPAIR, *(kind for kind in PHASES if kind.number > 8))
+# Not one of the order: it goes over and comes back, so that nothing of it is left to undo.
+REHEARSAL = PhaseKind(11, "rehearsal", "The cutover and the way back on the stand-ins, under writers", by_default=False)
 
 
 def phase_named(name: str) -> PhaseKind:
     """The phase of that name. Raises UsageError, naming the nearest, where there is none."""
     plain = name.strip().lower().replace("-", "_")
-    for phase in PHASES:
+    for phase in (*PHASES, REHEARSAL):
         if plain in (phase.name, phase.stem):
             return phase
     names = [phase.name for phase in PHASES]

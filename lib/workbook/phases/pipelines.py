@@ -172,9 +172,12 @@ def _inspect(settings: Settings, register: Register, source: Server, target: Ser
 
 
 def begin_moves(
-    settings: Settings, planned: Planned, leave_writes: bool, say: Callable[[str], None]
+    settings: Settings, planned: Planned, leave_writes: bool, say: Callable[[str], None], carried: bool = False
 ) -> tuple[Begun, ...]:
-    """Note the moves and write their settings. Raises Refused, before anything is written, where one must not."""
+    """Note the moves and write their settings. Raises Refused, before anything is written, where one must not.
+
+    `carried`: what was written on the target is on the source already, so that nothing stays behind.
+    """
     ledger, register = Ledger(settings.environment), planned.register
     standings = ledger.pipelines()
     source, target = connect_source(settings), connect_target(settings)
@@ -184,7 +187,7 @@ def begin_moves(
         written = moving.refuse_left_behind(
             move, standings.get(move.pipeline.name, Standing()), traffic[1], leave_writes
         )
-        if written:
+        if written and not carried:
             say(f"{move.pipeline.name}: {written:,} writing statements of it stay on the target alone")
         server = target if move.to == "target" else source
         rendered = render(move.pipeline, move.to, address_of(register, move.to, server)) if move.renders else None
