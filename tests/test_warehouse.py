@@ -4,6 +4,7 @@ import io
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -498,6 +499,23 @@ def test_all_readers_see_one_moment_while_the_target_is_written_to(case: Callabl
                 counts.append(cursor.fetchone())
     assert counts == [(b"5",)] * 4
     assert taken.gtid_executed
+
+
+def test_a_server_with_little_patience_does_not_end_a_picture_that_waits(
+    case: Callable[[str], Case], driver: str
+) -> None:
+    made = case(READERS)
+    made.scratch.execute_target_root("SET GLOBAL wait_timeout = 1")
+    try:
+        with snapshot(made.scratch.target, 1) as taken:
+            time.sleep(2.5)
+            (reader,) = taken.readers
+            counted = reader.stream(f"SELECT COUNT(*) FROM `{made.database}`.readers", None, 10)
+            assert [tuple(rows) for rows in counted] == [((b"5",),)]
+            with reader.connection.cursor() as cursor:
+                assert cursor.execute("SELECT 1") == 1
+    finally:
+        made.scratch.execute_target_root("SET GLOBAL wait_timeout = DEFAULT")
 
 
 def test_large_values_go_in_small_batches_and_several_files_and_all_rows_arrive(

@@ -98,7 +98,8 @@ class Server:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SET SESSION time_zone = '+00:00', sql_mode = %s, group_concat_max_len = 1073741824,"
-                    " net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 120",
+                    # Some wait for long while others work: on a server with little patience they would be ended.
+                    " wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 120",
                     (SESSION_SQL_MODE,),
                 )
         except pymysql.MySQLError as error:

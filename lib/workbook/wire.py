@@ -15,8 +15,9 @@ Driver = Literal["mysqlclient", "pymysql"]
 # A pause of the throttle must not look like a dead client to the servers, nor a long statement like a dead server to us.
 _PATIENCE_SECONDS = 7200
 _SESSION = (
-    f"SET SESSION time_zone = '+00:00', net_read_timeout = {_PATIENCE_SECONDS}, net_write_timeout = {_PATIENCE_SECONDS},"
-    " lock_wait_timeout = 120, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"
+    f"SET SESSION time_zone = '+00:00', wait_timeout = 86400, net_read_timeout = {_PATIENCE_SECONDS},"
+    f" net_write_timeout = {_PATIENCE_SECONDS}, lock_wait_timeout = 120,"
+    " sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"
 )
 _READS = ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",)
 _AS_STORED = "SET SESSION character_set_results = NULL"
