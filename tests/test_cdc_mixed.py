@@ -321,8 +321,10 @@ def test_the_shop_arrives_whole_through_random_kills_under_a_mixed_workload(
     done: dict[str, int] = {}
     try:
         with followed(shop, **keys) as (stream, writers):
-            writers.followed = True
             process = stream.command("cdc", "run")
+            # The first start reads definitions as they are then: they must not change before it is through.
+            stream.wait_for((stream.folder / "history.complete").exists, 300)
+            writers.followed = True
             dice = random.Random(int(os.environ.get("SEED", "1")))
             while sum(done.values()) < kills:
                 # One in two strikes before the last one's damage is mended.
