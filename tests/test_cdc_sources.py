@@ -11,7 +11,7 @@ from conftest import Scratch
 from outages import kill_server
 from stream import Stream
 from workbook.cdc import partial
-from workbook.errors import TerminalError
+from workbook.errors import Refused, TerminalError
 
 TABLES = r"""
 CREATE TABLE `pa``rent, %s` (id INT PRIMARY KEY, name VARCHAR(40));
@@ -209,3 +209,24 @@ def test_the_list_of_events_is_read_on_over_pages_files_and_compressed_transacti
         with pytest.raises(TerminalError, match=r"JSON of .*\.o \(d\)\.d in part"):
             found.look({"file": first[0], "pos": 4}, idle=True)
     reader().look({"file": "nowhere", "pos": 4}, idle=True)
+
+
+SWAPPED = "CREATE TABLE swapped (id INT PRIMARY KEY, a INT, b INT);\n"
+SWAP = "INSERT INTO swapped VALUES (1, 10, 20);\nALTER TABLE swapped MODIFY a INT AFTER b;\nINSERT INTO swapped VALUES (2, 20, 10);\n"
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["while it starts", "before it starts again"])
+def test_columns_that_change_before_the_first_start_is_through_misplace_no_value(
+    looked: bool, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_REPORTS", str(scratch.folder / "reports"))
+    database = scratch.database()
+    scratch.script(SWAPPED, database)
+    begun = Stream.of(scratch, [database])
+    begun.set_up()
+    # A start that was killed before it had all definitions leaves no more than that.
+    follower = begun.make() if looked else None
+    scratch.script(SWAP, database)
+    with pytest.raises(Refused, match="efinitions"):
+        (follower or begun.make()).run(lambda: False, until_caught_up=True, seconds=120)
+    assert begun.target.rows(f"SELECT COUNT(*) AS n FROM `{database}`.swapped") == [{"n": 0}]

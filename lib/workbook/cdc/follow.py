@@ -21,14 +21,16 @@ from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.readiness import silent_cascades
 from workbook.cdc.relay import Published, Relay, Unread
+from workbook.cdc.setup import COMPLETE
 from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans, target_catalog
 from workbook.cdc.until import Until
 from workbook.cdc.waiting import Waiting
 from workbook.cdc.watch import Watch
-from workbook.errors import TerminalError, TransientError
+from workbook.errors import Refused, TerminalError, TransientError
 from workbook.gtids import GtidSet
 from workbook.mapping import Mapping as MappingInForce
+from workbook.names import mysql_path
 from workbook.params import Settings
 from workbook.schema import converted_columns
 from workbook.servers import Server
@@ -115,11 +117,12 @@ class Follower:
                     continue
                 if batches or (self._settings.cdc.apply == "beam" and engine.spoke):
                     starts, failing = 0, 0.0
+                if engine.past_history and not self._complete.exists():
+                    self._prove_history()
+                    self._complete.touch()
                 if batches:
                     self.apply(batches)
                     engine.done(batches)
-                if engine.past_history and not self._complete.exists():
-                    self._complete.touch()
                 self._watch.look()
                 if until is not None and until.reached and self._complete.exists():
                     break
@@ -144,8 +147,22 @@ class Follower:
 
     @property
     def _complete(self) -> Path:
-        """Made when the schema history is whole: a start that was cut off before is a first one again."""
-        return self._folder / "history.complete"
+        return self._folder / COMPLETE
+
+    def _prove_history(self) -> None:
+        """Raise Refused where columns changed while the first start read them: changes before that would be misread."""
+        now = self._insisting(lambda: read_catalog(self._source, sorted({path[0] for path in self._tables})))
+        changed = [
+            mysql_path(*path)
+            for path, table in self._catalog.table.items()
+            if path in self._tables and (path not in now.table or now.table[path].columns != table.columns)
+        ]
+        if changed:
+            raise Refused(
+                f"Definitions have changed while the stream was started: {', '.join(changed[:5])}.",
+                "The engine may have read the later ones, by which changes before them would land in the wrong columns.",
+                "Start again: workbook cdc run -p FILE. It says whether the load must be repeated.",
+            )
 
     def engine(self) -> Engine | Published:
         """An engine, started where the ledger says that the target is."""

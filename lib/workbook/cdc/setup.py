@@ -26,6 +26,8 @@ from workbook.warehouse.streamed import Streamed
 
 #: In the snapshot of a stream that a cutback began anew: that of the bulk load before it.
 STANDS_ON = "stands_on"
+#: In the folder of a stream, made when the schema history is whole: a start that was cut off before is a first one again.
+COMPLETE = "history.complete"
 
 
 def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | None:
@@ -44,11 +46,20 @@ def rendered(source: Server, mapping: MappingInForce, settings: Settings) -> Pro
     return render(settings, (source.host, source.port, source.user), [item.path for item in mapping.in_scope])
 
 
-def look(source: Server, target: Server, catalog: Catalog, mapping: MappingInForce, settings: Settings) -> Readiness:
-    """Whether the source's changes can be followed from where this environment stands."""
+def look(
+    source: Server,
+    target: Server,
+    catalog: Catalog,
+    mapping: MappingInForce,
+    settings: Settings,
+    folder: Path | None = None,
+) -> Readiness:
+    """Whether the source's changes can be followed from where this environment stands; `folder` is that of the stream."""
     snapshot = noted_snapshot(target, settings)
     begun = _begun(target, settings, snapshot)
-    return readiness(source, target, catalog, mapping, begun.snapshot if begun else snapshot, begun is not None)
+    # Until a first start is through the next one reads definitions of its day again.
+    through = begun is not None and (folder is None or (folder / COMPLETE).exists())
+    return readiness(source, target, catalog, mapping, begun.snapshot if begun else snapshot, through)
 
 
 def set_up(
@@ -71,7 +82,7 @@ def set_up(
             "A refresh swaps other tables in, and the changes applied to those before would be lost.",
             "Set bulk.mode to load and load once, or keep refreshing and leave change capture out.",
         )
-    found = look(source, target, catalog, mapping, settings)
+    found = look(source, target, catalog, mapping, settings, folder)
     found.refuse()
     snapshot = noted_snapshot(target, settings)
     assert snapshot is not None
