@@ -17,6 +17,7 @@ from migration import Migration
 from workbook import params
 from workbook.catalog import read_catalog
 from workbook.cdc import Follower, Ledger, set_up
+from workbook.cdc.history import COMPLETE
 from workbook.mapping import load_mapping, merge
 from workbook.names import mysql_path
 from workbook.params import Settings
@@ -86,7 +87,7 @@ class Stream:
         )
 
     def start(self) -> Stream:
-        """Follow the source in a thread."""
+        """Follow the source in a thread; once the first start has read definitions, which may change from then on."""
         follower = self.make()
         self._stop.clear()
         self.error = None
@@ -99,6 +100,8 @@ class Stream:
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
+        while self._thread.is_alive() and not (self.folder / COMPLETE).exists():
+            time.sleep(0.05)
         return self
 
     def stop(self) -> None:

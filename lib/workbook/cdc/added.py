@@ -1,7 +1,6 @@
 """Tables that come later: their rows from one picture of the source, the stream brought to that very picture, and from there
 on they are followed like all others. Nothing is loaded again but these tables."""
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,7 +15,7 @@ from workbook.bulk.snapshot import Snapshot
 from workbook.catalog import Catalog, read_catalog
 from workbook.cdc.change import Path as TablePath
 from workbook.cdc.follow import Follower
-from workbook.cdc.history import HISTORY, add_definitions
+from workbook.cdc.history import HISTORY, add_definitions, without_counter
 from workbook.cdc.ledger import Ledger
 from workbook.cdc.partial import READ_SO_FAR
 from workbook.cdc.readiness import silent_cascades
@@ -34,7 +33,6 @@ from workbook.servers import Server
 from workbook.warehouse.streamed import Streamed
 
 _ACTING = {"CASCADE", "SET NULL"}
-_COUNTER = re.compile(r"(?<=^\) ENGINE=InnoDB) AUTO_INCREMENT=\d+", re.M)
 _LATE_LEG = "its rows came beside the stream: load the warehouse"
 
 
@@ -178,7 +176,7 @@ class Adding:
         with self.source.session() as session:
             for path in self.tables:
                 (row,) = session.rows(f"SHOW CREATE TABLE {mysql_path(*path)}")
-                found[path] = _COUNTER.sub("", str(row["Create Table"]))
+                found[path] = without_counter(str(row["Create Table"]))
         return found
 
     def _make(self) -> None:

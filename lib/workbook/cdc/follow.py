@@ -14,20 +14,19 @@ from workbook.cdc.apply import Applier, Outcome
 from workbook.cdc.barriers import Barriers
 from workbook.cdc.change import Change, Mark, read
 from workbook.cdc.engine import SKIPPED, Batch, Engine, EngineEnded
-from workbook.cdc.history import HISTORY, mend_history
+from workbook.cdc.history import COMPLETE, HISTORY, definitions, mend_history, without_counter
 from workbook.cdc.ledger import PERMANENT, RETRYABLE, Ledger, Position
 from workbook.cdc.outbox import Outbox
 from workbook.cdc.properties import PASSWORD, engine_properties, render
 from workbook.cdc.pubsub import PubSub, place
 from workbook.cdc.readiness import silent_cascades
 from workbook.cdc.relay import Published, Relay, Unread
-from workbook.cdc.setup import COMPLETE
 from workbook.cdc.status import Report
 from workbook.cdc.tables import TablePlan, plans, target_catalog
 from workbook.cdc.until import Until
 from workbook.cdc.waiting import Waiting
 from workbook.cdc.watch import Watch
-from workbook.errors import Refused, TerminalError, TransientError
+from workbook.errors import Refused, TerminalError, TransientError, WorkbookError
 from workbook.gtids import GtidSet
 from workbook.mapping import Mapping as MappingInForce
 from workbook.names import mysql_path
@@ -150,19 +149,34 @@ class Follower:
         return self._folder / COMPLETE
 
     def _prove_history(self) -> None:
-        """Raise Refused where columns changed while the first start read them: changes before that would be misread."""
+        """Raise Refused where the first start may have read columns that are not those of the load: it would misread changes."""
         now = self._insisting(lambda: read_catalog(self._source, sorted({path[0] for path in self._tables})))
-        changed = [
-            mysql_path(*path)
-            for path, table in self._catalog.table.items()
-            if path in self._tables and (path not in now.table or now.table[path].columns != table.columns)
-        ]
+        known = definitions(self._folder / HISTORY)
+        changed = []
+        for path, table in self._catalog.table.items():
+            if path not in self._tables or (path in now.table and now.table[path].columns == table.columns):
+                continue
+            names = tuple(column.name for column in table.columns)
+            # What changed after it was read comes as a change of definition, in its place among the others.
+            read_before = path in known and known[path][0] == names and known[path][1] != self._shown(path)
+            if not read_before:
+                changed.append(mysql_path(*path))
         if changed:
             raise Refused(
                 f"Definitions have changed while the stream was started: {', '.join(changed[:5])}.",
                 "The engine may have read the later ones, by which changes before them would land in the wrong columns.",
                 "Start again: workbook cdc run -p FILE. It says whether the load must be repeated.",
             )
+
+    def _shown(self, path: tuple[str, str]) -> str | None:
+        """How the source says now that a table is made; None where it is gone."""
+        try:
+            (row,) = self._source.rows(f"SHOW CREATE TABLE {mysql_path(*path)}")
+        except WorkbookError as error:
+            if error.code in (1049, 1146):
+                return None
+            raise
+        return without_counter(str(row["Create Table"]))
 
     def engine(self) -> Engine | Published:
         """An engine, started where the ledger says that the target is."""

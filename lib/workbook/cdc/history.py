@@ -1,12 +1,16 @@
 """Debezium's history of definitions, a file of one JSON record a line: names mended, tables added that come later."""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 #: The name of the file, in the folder of a stream.
 HISTORY = "history.jsonl"
+#: Made beside it when it is whole: a start that was cut off before is a first one again.
+COMPLETE = "history.complete"
+_COUNTER = re.compile(r"(?<=^\) ENGINE=InnoDB) AUTO_INCREMENT=\d+", re.M)
 
 
 def mend_history(path: Path, tables: Iterable[tuple[str, str]]) -> None:
@@ -26,6 +30,26 @@ def mend_history(path: Path, tables: Iterable[tuple[str, str]]) -> None:
                     change[name] = mended[change[name]]
         lines.append(json.dumps(record, ensure_ascii=False) if line else "")
     _write(path, "\n".join(lines))
+
+
+def definitions(path: Path) -> dict[tuple[str, str], tuple[tuple[str, ...], str]]:
+    """The columns of each table as the first start read them, and the statement that made it, without its counter."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        record = json.loads(line)
+        for change in record.get("tableChanges") or ():
+            table = change.get("table")
+            # Later records are of definitions that changed in the stream.
+            if table is not None and "snapshot" in record["position"]:
+                base, name = record["databaseName"], change["id"].removeprefix(f'"{record["databaseName"]}".')
+                names = tuple(column["name"] for column in table["columns"])
+                found[base, name[1:-1].replace('""', '"')] = names, without_counter(record["ddl"])
+    return found
+
+
+def without_counter(statement: str) -> str:
+    """A SHOW CREATE TABLE without the counter that every row moves on."""
+    return _COUNTER.sub("", statement)
 
 
 def add_definitions(path: Path, definitions: Mapping[tuple[str, str], str]) -> None:

@@ -9,6 +9,7 @@ from workbook.beam import options as beam_options
 from workbook.bulk.ledger import ChunkLedger
 from workbook.catalog import Catalog
 from workbook.cdc import orders
+from workbook.cdc.history import COMPLETE
 from workbook.cdc.kept import Kept
 from workbook.cdc.ledger import Ledger, Position
 from workbook.cdc.properties import Properties, render
@@ -26,8 +27,6 @@ from workbook.warehouse.streamed import Streamed
 
 #: In the snapshot of a stream that a cutback began anew: that of the bulk load before it.
 STANDS_ON = "stands_on"
-#: In the folder of a stream, made when the schema history is whole: a start that was cut off before is a first one again.
-COMPLETE = "history.complete"
 
 
 def noted_snapshot(target: Server, settings: Settings) -> Mapping[str, Any] | None:
