@@ -22,7 +22,7 @@ def command(port: int) -> list[str] | None:
     java = _java()
     if jar is None or java is None:
         return None
-    return [java, "-Xmx256m", "-XX:+UseSerialGC", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]
+    return [java, "-Xmx512m", "-XX:+UseSerialGC", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]
 
 
 def _java() -> str | None:
