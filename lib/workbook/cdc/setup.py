@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def look(
     begun = _begun(target, settings, snapshot)
     # Until a first start is through the next one reads definitions of its day again.
     through = begun is not None and (folder is None or (folder / COMPLETE).exists())
+    if begun is not None and not through:
+        followed = Ledger(settings.environment).followed(target)
+        segments = (
+            replace(item, tables=tuple(path for path in item.tables if path in followed)) for item in mapping.segments
+        )
+        mapping = replace(mapping, segments=tuple(segments))
     return readiness(source, target, catalog, mapping, begun.snapshot if begun else snapshot, through)
 
 
