@@ -211,7 +211,7 @@ def test_the_list_of_events_is_read_on_over_pages_files_and_compressed_transacti
     reader().look({"file": "nowhere", "pos": 4}, idle=True)
 
 
-SWAPPED = "CREATE TABLE swapped (id INT PRIMARY KEY, a INT, b INT);\n"
+SWAPPED = "CREATE TABLE swapped (id INT PRIMARY KEY, a INT, b INT COMMENT 'a\u2028line');\n"
 SWAP = "INSERT INTO swapped VALUES (1, 10, 20);\nALTER TABLE swapped MODIFY a INT AFTER b;\nINSERT INTO swapped VALUES (2, 20, 10);\n"
 
 

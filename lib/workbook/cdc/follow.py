@@ -151,10 +151,10 @@ class Follower:
     def _prove_history(self) -> None:
         """Raise Refused where the first start may have read columns that are not those of the load: it would misread changes."""
         now = self._insisting(lambda: read_catalog(self._source, sorted({path[0] for path in self._tables})))
-        known = definitions(self._folder / HISTORY)
-        changed = []
+        followed = self._tables.keys() & self._insisting(lambda: self._ledger.followed(self._target))
+        known, changed = definitions(self._folder / HISTORY), []
         for path, table in self._catalog.table.items():
-            if path not in self._tables or (path in now.table and now.table[path].columns == table.columns):
+            if path not in followed or (path in now.table and now.table[path].columns == table.columns):
                 continue
             names = tuple(column.name for column in table.columns)
             # What changed after it was read comes as a change of definition, in its place among the others.
@@ -171,7 +171,7 @@ class Follower:
     def _shown(self, path: tuple[str, str]) -> str | None:
         """How the source says now that a table is made; None where it is gone."""
         try:
-            (row,) = self._source.rows(f"SHOW CREATE TABLE {mysql_path(*path)}")
+            (row,) = self._insisting(lambda: self._source.rows(f"SHOW CREATE TABLE {mysql_path(*path)}"))
         except WorkbookError as error:
             if error.code in (1049, 1146):
                 return None

@@ -35,7 +35,8 @@ def mend_history(path: Path, tables: Iterable[tuple[str, str]]) -> None:
 def definitions(path: Path) -> dict[tuple[str, str], tuple[tuple[str, ...], str]]:
     """The columns of each table as the first start read them, and the statement that made it, without its counter."""
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    # Whole lines only: the engine may be at the next. Names and comments may hold what splitlines takes for an end.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else ():
         record = json.loads(line)
         for change in record.get("tableChanges") or ():
             table = change.get("table")
