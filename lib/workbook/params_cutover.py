@@ -33,4 +33,6 @@ class Cutover(BaseModel):
         description="seconds that the writers of a rehearsal write before, between and after the switches",
     )
     headroom: int = Field(100, ge=0, le=1_000_000, description="AUTO_INCREMENT values left free above the highest")
-    despite: tuple[str, ...] = Field((), description="checks of the pipelines to pass over, by name")
+    despite: tuple[str, ...] = Field(
+        (), description="what to pass over, by name: checks of the pipelines; events that would not fire any more"
+    )

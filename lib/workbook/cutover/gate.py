@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workbook.accounts import Accounts, read_accounts
 from workbook.accounts.able import database_of, in_any_way
 from workbook.accounts.hosts import host_matches
 from workbook.bulk.ledger import SCHEMA
+from workbook.cutover.events import ON, Event, Handover, elsewhere, read_clock, refuse_others
 from workbook.errors import Refused, TransientError, WorkbookError
-from workbook.names import mysql_account, mysql_path
+from workbook.names import mysql_account
 from workbook.pipelines.traffic import WRITING
-from workbook.plan import Step, carry_out
+from workbook.plan import carry_out
 from workbook.servers import PROGRAM, Server, Session
 
 READ_ONLY, LOCKS = "read only", "locked accounts"
@@ -29,27 +30,11 @@ _GONE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Event:
-    """An event that fires by itself, with the settings that it was written under."""
-
-    database: str
-    name: str
-    definer: tuple[str, str]
-    settings: tuple[tuple[str, str], ...]
-
-    def step(self, status: str) -> Step:
-        """The step that switches it ENABLE or DISABLE; nothing else of it changes."""
-        name = mysql_path(self.database, self.name)
-        # Without its definer the event would become that of whoever alters it.
-        statement = f"ALTER DEFINER = {mysql_account(*self.definer)} EVENT {name} {status}"
-        return Step("event", name, statement, None, self.settings)
-
-
-@dataclass(frozen=True)
 class Gate:
     """How a server is closed: by `way`, with the accounts that are locked and the events that are switched off.
 
-    `writers` are all accounts that can write: their sessions end. `passing` are those that cannot be kept out.
+    `writers` are all accounts that can write: their sessions end. `passing` is what cannot be kept out. Where applications
+    come, events that `fires` names are switched on besides, and those of `rests` off.
     """
 
     role: str
@@ -60,6 +45,8 @@ class Gate:
     scheduler: bool = False
     read_only_before: bool = False
     passing: tuple[str, ...] = ()
+    fires: tuple[Event, ...] = ()
+    rests: tuple[Event, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Plain values, for the ledger."""
@@ -71,15 +58,8 @@ class Gate:
         content = dict(plain)
         for name in ("locks", "writers"):
             content[name] = tuple((user, host) for user, host in content[name])
-        content["events"] = tuple(
-            Event(
-                item["database"],
-                item["name"],
-                (item["definer"][0], item["definer"][1]),
-                tuple((name, value) for name, value in item["settings"]),
-            )
-            for item in content["events"]
-        )
+        for name in ("events", "fires", "rests"):
+            content[name] = tuple(map(_event, content.get(name, ())))
         content["passing"] = tuple(content["passing"])
         return cls(**content)
 
@@ -96,6 +76,18 @@ class Gate:
             earlier.scheduler or self.scheduler,
             earlier.read_only_before,
             self.passing,
+        )
+
+    def opening(self, handover: Handover) -> "Gate":
+        """With what its opening for applications switches: `handover` says which events are to be enabled there."""
+        clock, wanted = handover.destination, handover.wanted
+        enabled = clock.enabled - {event.path for event in self.events}
+        # Under a scheduler that is off nothing fires, and whoever switches it on is to find them as they were.
+        rests = enabled - wanted if clock.scheduler == ON else frozenset()
+        return replace(
+            self,
+            fires=tuple(clock.events[path] for path in sorted(wanted - enabled)),
+            rests=tuple(clock.events[path] for path in sorted(rests)),
         )
 
     @property
@@ -119,16 +111,15 @@ def plan_gate(server: Server, databases: Collection[str]) -> Gate:
             for row in session.rows("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
             if row["name"] not in _SYSTEM
         }
-        variables = {
-            row["Variable_name"]: str(row["Value"])
-            for row in session.rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('event_scheduler', 'read_only')")
-        }
-        events = _events(session, databases) if variables.get("event_scheduler") == "ON" else ()
+        read_only = session.scalar("SELECT @@GLOBAL.read_only") == 1
+        clock = read_clock(session, databases)
+        passing = elsewhere(session, databases) if clock.scheduler == ON else []
+    events = tuple(clock.events[path] for path in sorted(clock.firing))
     alone = everything <= set(databases)
     switches = "SYSTEM_VARIABLES_ADMIN" in held or "SUPER" in held
     way = READ_ONLY if alone and switches and held & _PASSES else LOCKS
     writers = tuple(sorted(account.key for account in _writers(accounts, databases)))
-    locks, passing = [], []
+    locks = []
     for key in writers:
         account = accounts.by_key[key]
         everywhere = {grant.privilege for grant in account.grants if grant.level == "global"}
@@ -146,9 +137,29 @@ def plan_gate(server: Server, databases: Collection[str]) -> Gate:
         writers,
         () if alone and switches else events,
         bool(events) and alone and switches,
-        variables.get("read_only") == "ON",
+        read_only,
         tuple(passing),
     )
+
+
+def plan_handover(
+    to: str, origin: Server, destination: Server, databases: Mapping[str, list[str]], closed: Mapping[str, Gate]
+) -> Handover:
+    """Which events fire on which side when applications go `to` one. `databases` and what is `closed` go by the role."""
+    clocks = []
+    for server in (origin, destination):
+        with server.session() as session:
+            clock = read_clock(session, databases[server.role])
+        gate = closed.get(server.role)
+        clocks.append(clock.before(gate.events, gate.scheduler) if gate else clock)
+    names = dict(zip(databases[origin.role], databases[destination.role], strict=True))
+    return Handover(to, clocks[0], clocks[1], names)
+
+
+def refuse_foreign(server: Server, gate: Gate) -> None:
+    """Raise Refused, with the GRANT, where the login may not switch the events of a gate in their definers' names."""
+    if switched := (*gate.events, *gate.fires, *gate.rests):
+        refuse_others(server, read_accounts(server), switched)
 
 
 def close(server: Server, gate: Gate, grace: float, say: Callable[[str], None]) -> None:
@@ -157,6 +168,7 @@ def close(server: Server, gate: Gate, grace: float, say: Callable[[str], None]) 
     with server.session() as session:
         if gate.scheduler:
             session.execute("SET PERSIST event_scheduler = OFF")
+        _wait_for_events(session, gate, grace)
         if gate.way == READ_ONLY:
             _wait_for_transactions(session, grace)
             _lock(session, gate.locks, "LOCK")
@@ -169,34 +181,34 @@ def close(server: Server, gate: Gate, grace: float, say: Callable[[str], None]) 
     say(gate.said)
 
 
+def open_up(server: Server, gate: Gate) -> None:
+    """Open a server for applications, with the events that are to fire there."""
+    _switch(server, gate.rests, "DISABLE")
+    _open(server, gate, gate.scheduler)
+    _switch(server, gate.fires, "ENABLE")
+
+
 def open_again(server: Server, gate: Gate, events: bool = True) -> None:
     """Take back what closed the server; without `events` these stay off."""
+    _open(server, gate, events and gate.scheduler)
+    _switch(server, gate.events if events else (), "ENABLE")
+
+
+def _open(server: Server, gate: Gate, scheduler: bool) -> None:
     with server.session() as session:
         if gate.way == READ_ONLY and not gate.read_only_before:
             session.execute("SET GLOBAL read_only = OFF")
             session.execute("RESET PERSIST IF EXISTS read_only")
         _lock(session, gate.locks, "UNLOCK")
-        if events and gate.scheduler:
+        if scheduler:
             session.execute("SET GLOBAL event_scheduler = ON")
             session.execute("RESET PERSIST IF EXISTS event_scheduler")
-    _switch(server, gate.events if events else (), "ENABLE")
 
 
 def end_writers(server: Server, gate: Gate) -> int:
     """End the sessions of accounts that can write nothing here any more: they would not notice by themselves."""
     with server.session() as session:
         return _end_sessions(session, gate.writers, 0.0)
-
-
-def asleep(server: Server, names: Iterable[tuple[str, str]]) -> tuple[Event, ...]:
-    """The events of these names that are switched off on a server, ready to be woken."""
-    wanted = set(names)
-    with server.session() as session:
-        return tuple(
-            event
-            for event in _events(session, {database for database, _ in wanted}, "DISABLED")
-            if (event.database, event.name) in wanted
-        )
 
 
 def refuse_hidden_writers(server: Server) -> None:
@@ -273,31 +285,22 @@ def _writers(accounts: Accounts, databases: Collection[str]) -> Iterable[Any]:
                 break
 
 
-def _events(session: Session, databases: Collection[str], status: str = "ENABLED") -> tuple[Event, ...]:
-    rows = session.rows(
-        "SELECT EVENT_SCHEMA AS d, EVENT_NAME AS n, DEFINER AS definer, SQL_MODE AS m, TIME_ZONE AS z,"
-        " CHARACTER_SET_CLIENT AS c, COLLATION_CONNECTION AS k FROM information_schema.EVENTS WHERE STATUS = %s",
-        (status,),
-    )
-    found = []
-    for row in rows:
-        if row["d"] in databases:
-            user, _, host = str(row["definer"]).rpartition("@")
-            settings = (
-                ("sql_mode", str(row["m"])),
-                ("time_zone", str(row["z"])),
-                ("character_set_client", str(row["c"])),
-                ("collation_connection", str(row["k"])),
-            )
-            found.append(Event(row["d"], row["n"], (user, host), settings))
-    return tuple(found)
+def _event(plain: Mapping[str, Any]) -> Event:
+    user, host = plain["definer"]
+    settings = tuple((name, value) for name, value in plain["settings"])
+    return Event(plain["database"], plain["name"], (user, host), settings)
 
 
 def _switch(server: Server, events: Sequence[Event], status: str) -> None:
+    if not events:
+        return
+    rows = server.rows("SELECT EVENT_SCHEMA AS d, EVENT_NAME AS n FROM information_schema.EVENTS")
+    there = {(row["d"], row["n"]) for row in rows}
     # Each changes the session's settings, so that nothing else is sent through it.
-    if events:
-        with server.session() as session:
-            for event in events:
+    with server.session() as session:
+        for event in events:
+            # One that has fired for the last time is gone by itself.
+            if event.path in there:
                 carry_out(session, event.step(status))
 
 
@@ -305,6 +308,40 @@ def _lock(session: Session, accounts: Sequence[tuple[str, str]], word: str) -> N
     if accounts:
         named = ", ".join(mysql_account(*key) for key in accounts).replace("%", "%%")
         session.execute(f"ALTER USER IF EXISTS {named} ACCOUNT {word}", ())
+
+
+def _wait_for_events(session: Session, gate: Gate, seconds: float) -> None:
+    """Wait until the events that run now have come to their end, for so long; what runs on then is ended."""
+    databases = {event.database for event in gate.events}
+    if not databases and not gate.scheduler:
+        return
+    deadline = time.monotonic() + seconds
+    while running := [
+        int(row["id"])
+        for row in session.rows(
+            "SELECT PROCESSLIST_ID AS id, PROCESSLIST_DB AS d FROM performance_schema.threads"
+            " WHERE NAME = 'thread/sql/event_worker' AND PROCESSLIST_ID IS NOT NULL"
+        )
+        if gate.scheduler or row["d"] in databases
+    ]:
+        if time.monotonic() > deadline + _GONE_SECONDS:
+            raise TransientError(
+                f"On the {session.server.role} {len(running)} events run on, the first as thread {running[0]}.",
+                "They could write on.",
+                "A long rollback holds them (SHOW PROCESSLIST tells); wait for its end, then run again.",
+            )
+        if time.monotonic() > deadline:
+            for number in running:
+                _kill(session, number)
+        time.sleep(0.02)
+
+
+def _kill(session: Session, number: int) -> None:
+    try:
+        session.execute(f"KILL {number}")
+    except WorkbookError as error:
+        if error.code != _NO_SUCH_THREAD:
+            raise
 
 
 def _wait_for_transactions(session: Session, seconds: float) -> None:
@@ -362,10 +399,6 @@ def _end_sessions(session: Session, accounts: Sequence[tuple[str, str]], grace: 
             )
         for number in left:
             if number not in busy or spent >= grace:
-                try:
-                    session.execute(f"KILL {number}")
-                    ended.add(number)
-                except WorkbookError as error:
-                    if error.code != _NO_SUCH_THREAD:
-                        raise
+                _kill(session, number)
+                ended.add(number)
         time.sleep(0.01)

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,18 @@ from workbook.cutover import wake
 from workbook.cutover.counters import Counter, raise_counters
 from workbook.cutover.course import Course, backward, forward, refuse_lossy
 from workbook.cutover.drain import Drained, drain, prepare, refuse_refused, standing
-from workbook.cutover.gate import Event, Gate, close, end_writers, open_again, plan_gate, refuse_hidden_writers
+from workbook.cutover.events import Handover
+from workbook.cutover.gate import (
+    Gate,
+    close,
+    end_writers,
+    open_again,
+    open_up,
+    plan_gate,
+    plan_handover,
+    refuse_foreign,
+    refuse_hidden_writers,
+)
 from workbook.cutover.prove import Proven, prove, refuse_different
 from workbook.cutover.result import CutoverResult
 from workbook.cutover.state import HELD, NONE, STREAM_OF, Notes, State
@@ -89,7 +100,7 @@ class Cutover:
     courses: dict[str, Course] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     _triggers: tuple[Step, ...] = ()
-    _events: tuple[Event, ...] = ()
+    _handover: Handover | None = None
     _drained: Drained | None = None
     _gates: dict[str, Gate] = field(default_factory=dict)
 
@@ -139,7 +150,7 @@ class Cutover:
             self.back.forget()
         for role in (self.origin.role, self.destination.role):
             if role in attempt.get("closed", []) and role in state.gates:
-                open_again(self._server(role), Gate.of(state.gates[role]), events=role == self.origin.role)
+                open_again(self._server(role), Gate.of(state.gates[role]))
                 del state.gates[role]
                 state.save(tools.notes)
                 tools.say(f"The {role} is open again as it was.")
@@ -282,7 +293,9 @@ class Cutover:
             )
         refuse_refused(self.along.ledger, self.destination)
         refuse_hidden_writers(self.origin)
-        names = {server.role: self._databases(server) for server in (self.origin, self.destination)}
+        names: dict[str, list[str]] = {
+            server.role: self._databases(server) for server in (self.origin, self.destination)
+        }
         self._gates = {server.role: plan_gate(server, names[server.role]) for server in (self.origin, self.destination)}
         words = []
         if not self._has_way_back:
@@ -291,10 +304,10 @@ class Cutover:
             if self.to == "target":
                 refuse_lossy(self.left_out, settings.cutover.reverse)
             self.back.ready(standing(self.destination)).refuse()
+        left: frozenset[tuple[str, str]] = frozenset()
         if self.to == "target":
-            self._triggers, self._events = wake.triggers_for_target(
-                tools.source, tools.target, tools.catalog, tools.mapping
-            )
+            about = tools.source, tools.target, tools.catalog, tools.mapping
+            self._triggers, left = wake.triggers_for_target(*about)
             if self._has_way_back:
                 # Those of the source go when changes come back, so that they must be known by heart before.
                 held = wake.triggers_there(
@@ -306,9 +319,20 @@ class Cutover:
                 self.state.left_out = self.left_out
         else:
             self._triggers = tuple(wake.step_of(item) for item in self.state.triggers)
+        closed = {role: Gate.of(gate) for role, gate in self.state.gates.items()}
+        self._handover = plan_handover(self.to, self.origin, self.destination, names, closed)
+        words += self._handover.refuse(left, settings.cutover.despite)
+        for server in (self.origin, self.destination):
+            gate = self._gates[server.role].joined(closed.get(server.role))
+            refuse_foreign(server, gate.opening(self._handover) if server is self.destination else gate)
         moving = tools.pipelines.check(self.to)
         words.append(f"{len(moving)} pipelines move" if moving else "no pipeline is registered to move")
         return "; ".join(("nothing speaks against it", *words))
+
+    def _earlier_gate(self, server: Server) -> Gate | None:
+        """How a server is closed by now."""
+        noted = self.state.gates.get(server.role)
+        return Gate.of(noted) if noted else None
 
     def _stream(self) -> str:
         for server in (self.origin, self.destination):
@@ -326,19 +350,25 @@ class Cutover:
         return f"a change arrives after {drained.seconds:.2f} s"
 
     def _close(self) -> str:
-        gate = self._gates[self.destination.role]
-        if self.destination.role in self.state.gates and self.destination.role not in self.state.attempt["closed"]:
-            return f"it stayed closed since: {Gate.of(self.state.gates[self.destination.role]).said}"
-        # Its events sleep already; they are woken when it opens.
-        return self._shut(self.destination, replace(gate, events=self._events, scheduler=False))
+        server = self.destination
+        earlier = self._earlier_gate(server)
+        if earlier is None or server.role in self.state.attempt["closed"]:
+            return self._shut(server, self._gates[server.role])
+        assert self._handover is not None
+        # What fires may be another choice by now than when it was closed.
+        gate = earlier.opening(self._handover)
+        self.state.gates[server.role] = gate.asdict()
+        return f"it stayed closed since: {gate.said}"
 
     def _freeze(self) -> str:
         return self._shut(self.origin, self._gates[self.origin.role])
 
     def _shut(self, server: Server, gate: Gate) -> str:
         state = self.state
-        earlier = state.gates.get(server.role)
-        gate = gate.joined(Gate.of(earlier) if earlier else None)
+        gate = gate.joined(self._earlier_gate(server))
+        if server is self.destination:
+            assert self._handover is not None
+            gate = gate.opening(self._handover)
         state.gates[server.role] = gate.asdict()
         if server.role not in state.attempt["closed"]:
             state.attempt["closed"].append(server.role)
@@ -406,16 +436,19 @@ class Cutover:
     def _open(self) -> str:
         state = self.state
         role = self.destination.role
-        gate = Gate.of(state.gates[role]) if role in state.gates else None
+        gate = self._earlier_gate(self.destination)
         if gate is not None:
-            open_again(self.destination, gate)
+            open_up(self.destination, gate)
             del state.gates[role]
-        return f"the {role} is open" + (f", {len(gate.events)} events fire" if gate and gate.events else "")
+        words = [f"the {role} is open"]
+        words += [f"{len(gate.fires)} events woken"] if gate and gate.fires else []
+        words += [f"{len(gate.rests)} events disabled"] if gate and gate.rests else []
+        return ", ".join(words)
 
     def _move(self) -> str:
         lines = self.tools.pipelines.move(self.to)
-        gate = self.state.gates.get(self.origin.role)
-        ended = end_writers(self.origin, Gate.of(gate)) if gate else 0
+        gate = self._earlier_gate(self.origin)
+        ended = end_writers(self.origin, gate) if gate else 0
         words = "; ".join(lines) or f"point the applications to {self.destination.host}:{self.destination.port}"
         return words + (f"; {ended} sessions on the {self.origin.role} ended" if ended else "")
 

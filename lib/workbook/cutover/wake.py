@@ -1,11 +1,10 @@
-"""What was held until the cutover: triggers made again, events found that are to fire."""
+"""What was held until the cutover: triggers made again, and which events were left out on the way."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from workbook.catalog import Catalog
-from workbook.cutover.gate import Event, asleep
 from workbook.errors import Refused
 from workbook.mapping import Mapping as DataMapping
 from workbook.names import mysql_account, mysql_path
@@ -24,19 +23,17 @@ _ANY_DEFINER = {"SET_ANY_DEFINER", "SET_USER_ID", "SUPER"}
 
 def triggers_for_target(
     source: Server, target: Server, catalog: Catalog, mapping: DataMapping
-) -> tuple[tuple[Step, ...], tuple[Event, ...]]:
-    """The steps that make the source's triggers on the target, in its names, and the target's events that are to fire.
+) -> tuple[tuple[Step, ...], frozenset[Path]]:
+    """The steps that make the source's triggers on the target, in its names, and the events that were left out on purpose.
 
-    An event fires on the target where it fires on the source: enabled there, and the scheduler at work.
+    The schema phase has said of each of these why it is not made: the mapping, MySQL, or a time that has passed.
     """
     wanted = read_wanted(source, catalog, mapping)
     account = str(target.scalar("SELECT CURRENT_USER()"))
     code = tuple(item for item in wanted.code if not item.held and not item.refused)
     steps = triggers_of(replace(wanted, account=account, code=code), list(wanted.tables))
-    if str(source.scalar("SELECT @@GLOBAL.event_scheduler")) not in ("ON", "1"):
-        return steps, ()
-    firing = [(item.database, item.name) for item in code if item.kind == "event" and item.status == "ENABLED"]
-    return steps, asleep(target, firing)
+    left = [item for item in wanted.code if item.kind == "event" and (item.held or item.refused or item.over)]
+    return steps, frozenset((item.database, item.name) for item in left)
 
 
 def triggers_there(server: Server, catalog: Catalog, paths: Iterable[Path]) -> tuple[Step, ...]:

@@ -15,7 +15,9 @@ from workbook.bulk.ledger import SCHEMA
 from workbook.bulk.load import say as log
 from workbook.catalog import read_catalog
 from workbook.cdc.ledger import APPLIED
+from workbook.cdc.pubsub import take_away
 from workbook.cutover import NONE, Course, Cutover, CutoverResult, State, Tools
+from workbook.cutover.events import DESPITE as EVENTS
 from workbook.cutover.steps import STEPS
 from workbook.errors import Refused, TransientError, UsageError, WorkbookError
 from workbook.mapping import load_mapping
@@ -127,7 +129,19 @@ def finish(settings: Settings, say: Callable[[str], None]) -> None:
         for server in servers:
             server.execute(f"DROP DATABASE IF EXISTS {mysql_path(SCHEMA)}")
             say(f"{SCHEMA} is gone from the {server.role}.")
+        take_topics(settings, ledger, say)
     say("Finished: the target is the truth, the source stays closed, and there is no way back any more.")
+
+
+def take_topics(settings: Settings, ledger: Ledger, say: Callable[[str], None]) -> None:
+    """Take away what change capture has made at Pub/Sub, where no change travels any more; those of others stay."""
+    made = ledger.to_undo("cdc", "pubsub")
+    if made:
+        try:
+            take_away(settings, made)
+            say(f"At Pub/Sub {', '.join(made)} are gone.")
+        except WorkbookError as error:
+            say(f"At Pub/Sub {', '.join(made)} are of no use any more; they could not be removed: {error.found}")
 
 
 def print_status(settings: Settings, as_json: bool) -> int:
@@ -288,7 +302,7 @@ class _Movers:
         if names:
             # A locked account is no hindrance here: the cutover locked it, and unlocks it.
             # Smoke queries are compared when nobody writes.
-            despite = {*self._settings.cutover.despite, "smoke"}
+            despite = {*self._settings.cutover.despite, "smoke"} - {EVENTS}
             self._planned = pipelines.check_moves(self._settings, names, to, despite)
         return names
 
