@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -44,7 +45,7 @@ class Stream:
     ) -> Stream:
         """Schema and rows are on the target, by a mapping that `edit` may change; changes from here on are the stream's."""
         catalog = read_catalog(scratch.source, databases)
-        path = scratch.folder / "mapping.yaml"
+        path = scratch.folder / f"mapping-{secrets.token_hex(4)}.yaml"
         path.write_text(edit(merge(None, catalog, None, True)))
         file = scratch.params(databases, mapping=str(path), **keys)
         settings = params.load(file)

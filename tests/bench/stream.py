@@ -22,6 +22,7 @@ from workbook.cdc import Follower
 from workbook.cdc.apply import Applier
 from workbook.cdc.change import Change, read
 from workbook.cdc.tables import TablePlan
+from workbook.phases import open_phase
 from workbook.sandbox import lifecycle
 from workbook.wire import Wire, writer
 
@@ -34,7 +35,7 @@ WANTED, PUBLISHED = (
 LAG_RATE, LAG_GOAL, LAG_SECONDS = 1_000, 2.0, 30
 _A_TRANSACTION = 20
 _NAIVE_SHARE = 10  # one at a time takes too long for all
-_CASES = ("sustained", "applier", "lag")
+_CASES = ("sustained", "applier", "lag", "pubsub")
 
 
 def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
@@ -55,17 +56,27 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
         scratch = Scratch(state, folder)
         try:
             changes = int(options.rows * _SHARE)
-            database = scratch.database("stream")
-            say(f"stream: a table of {changes:,} rows on both servers")
             scratch.execute("SET PERSIST cte_max_recursion_depth = 4294967295")
-            for statement in SHAPES[0].statements(changes):
-                scratch.execute(statement, database)
-            ground = _Ground(Stream.of(scratch, [database]), state, changes, say)
-            ground.begin()
+
+            def made(name: str, **cdc: Any) -> _Ground:
+                database = scratch.database(name)
+                say(f"stream: a table of {changes:,} rows on both servers")
+                for statement in SHAPES[0].statements(changes):
+                    scratch.execute(statement, database)
+                ground = _Ground(Stream.of(scratch, [database], cdc=cdc), state, database, changes, say)
+                ground.begin()
+                return ground
+
+            ground = made("stream")
             if "sustained" in wanted:
                 yield ground.sustained()
             if "lag" in wanted:
                 yield ground.lag()
+            if "pubsub" in wanted:
+                if endpoint := state["pubsub"]["endpoint"]:
+                    yield made("published", transport="pubsub", pubsub_endpoint=endpoint).beside(ground)
+                else:
+                    say("  MISSING  stream pubsub: no emulator of Pub/Sub")
             # The last: it puts the stream back to its beginning.
             if "applier" in wanted:
                 yield ground.applier()
@@ -77,41 +88,53 @@ def cases(options: Options, say: Callable[[str], None]) -> Iterator[Case]:
 class _Ground:
     """A loaded copy, and what is done to its source."""
 
-    def __init__(self, stream: Any, state: dict[str, Any], changes: int, say: Callable[[str], None]):
+    def __init__(self, stream: Any, state: dict[str, Any], database: str, changes: int, say: Callable[[str], None]):
         self._stream, self._state, self._changes, self._say = stream, state, changes, say
+        self._database = database
         self._servers = [entry["pid"] for entry in state["processes"] if entry["name"] in ("source", "target")]
         self._round = 0
         self._recorded: list[Change] = []
 
     def begin(self) -> None:
         """The first start reads all definitions; nobody is timed with it."""
+        open_phase("cdc", {"params_file": str(self._stream.file)})
         self._stream.start()
         self._stream.caught_up(300)
         self._stream.stop()
 
     def sustained(self) -> Case:
-        """From the first change on the source to the last one's commit on the target, the engine running already."""
-
-        def ours() -> Measured:
-            self._stream.start()
-            self._stream.caught_up(120)
-            own = psutil.Process()
-            try:
-                with clocked(self._servers) as said:
-                    began = _cpu_with_children(own)
-                    self._write(self._changes)
-                    # Each look costs connections, which the servers should not be busy with.
-                    self._stream.caught_up(600, pause=0.5)
-                    run = said(_cpu_with_children(own) - began)
-            finally:
-                self._stream.stop()
-            self._proven()
-            return run
-
+        """All changes of a round against the goal."""
         wanted = Contender(f"the goal: {WANTED:,} changes/s", lambda: Measured(self._changes / WANTED), 1.0)
-        return Case(
-            "stream", "stream sustained", Contender("ours, engine to commit", ours), (wanted,), self._changes, 0
-        )
+        ours = Contender("ours, engine to commit", self._followed)
+        return Case("stream", "stream sustained", ours, (wanted,), self._changes, 0)
+
+    def beside(self, direct: "_Ground") -> Case:
+        """The same over Pub/Sub, whose emulator is a process of this machine too, and without it."""
+        ours = Contender("ours, over the emulator of Pub/Sub", self._followed)
+        return Case("stream", "stream pubsub", ours, (Contender("ours, direct", direct._followed),), self._changes, 0)
+
+    def _followed(self) -> Measured:
+        """From the first change on the source to the last one's commit on the target, by a `cdc run` that runs already."""
+        process = self._stream.command("cdc", "run")
+        try:
+            self._stream.wait_for(
+                lambda: process.poll() is not None or self._stream.told().get("pid") == process.pid, 60
+            )
+            if process.poll() is not None:
+                raise RuntimeError(f"`workbook cdc run` has ended: {process.communicate()[0][-600:]}")
+            self._stream.caught_up(600)
+            running = psutil.Process(process.pid)
+            with clocked(self._servers) as said:
+                began = _cpu_with_children(running)
+                self._write(self._changes)
+                # Each look costs connections, which the servers should not be busy with.
+                self._stream.caught_up(900, pause=0.5)
+                run = said(_cpu_with_children(running) - began)
+        finally:
+            process.terminate()
+            process.wait(60)
+        self._proven()
+        return run
 
     def applier(self) -> Case:
         """The applier alone, on changes that the engine read before, against one statement and commit for each."""
@@ -203,7 +226,7 @@ class _Ground:
 
         def work() -> None:
             nonlocal done
-            with lifecycle.root_connection(self._state, "source", database="stream") as connection:
+            with lifecycle.root_connection(self._state, "source", database=self._database) as connection:
                 cursor = connection.cursor()
                 while True:
                     with lock:

@@ -5,6 +5,7 @@ writes each batch to the file descriptor: one line a message, then one line `#{â
 It ends when the engine ends, and when standard input is closed, since then its parent is gone.
 """
 
+import gc
 import json
 import os
 import re
@@ -63,6 +64,8 @@ def _start_java() -> None:
         classpath=[str(path) for path in jars()],
         convertStrings=False,
     )
+    # After each collection of Java's, JPype starts one of Python's, which then looks at all that was imported.
+    gc.freeze()
 
 
 def jars() -> list[Path]:

@@ -209,7 +209,7 @@ class Follower:
         cdc, stream = self._settings.cdc, self._settings.environment
         most_bytes = int(cdc.waiting_mb * (1 << 20))
         try:
-            pubsub = PubSub(place(self._settings), cdc.patience_s)
+            pubsub = PubSub(place(self._settings), cdc.patience_s, self._say)
             pubsub.ensure()
             about = engine, pubsub, self._waiting, self._target, stream, epoch, cdc.patience_s
             if cdc.apply == "local":

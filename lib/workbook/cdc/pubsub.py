@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from workbook.plan import Journal
 # A request holds 10 MB and 1,000 messages at most: https://cloud.google.com/pubsub/quotas#resource_limits
 _REQUEST_BYTES, _REQUEST_MESSAGES = 8 << 20, 1000
 _CALL_SECONDS = 60.0
+# One that stays away is told of so often.
+_SAID_SECONDS = 30.0
 _ACKNOWLEDGED = 1000
 # A subscription that nobody reads from is deleted after 31 days by default; this one never.
 KEPT_SECONDS, ACK_SECONDS = 7 * 86400, 30
@@ -79,12 +82,13 @@ def named(settings: Settings) -> Place:
 
 
 class PubSub:
-    """Calls to Pub/Sub. Raises TransientError where it stays away, TerminalError where it refuses."""
+    """Calls to Pub/Sub. Raises TransientError where it stays away, of which `say` tells, TerminalError where it refuses."""
 
-    def __init__(self, where: Place, patience: float = _CALL_SECONDS):
+    def __init__(self, where: Place, patience: float = _CALL_SECONDS, say: Callable[[str], None] = lambda text: None):
         require_client()
         self.where = where
         self._patience = max(1.0, patience)
+        self._say, self._said = say, -_SAID_SECONDS
         from google.pubsub_v1 import PublisherClient, SubscriberClient
 
         transports: tuple[dict[str, Any], dict[str, Any]] = {}, {}
@@ -216,8 +220,15 @@ class PubSub:
             exceptions.InternalServerError,
             exceptions.ResourceExhausted,
         )
-        again = retry.Retry(predicate=retry.if_exception_type(*passing), maximum=5, timeout=self._patience)
+        again = retry.Retry(
+            predicate=retry.if_exception_type(*passing), maximum=5, timeout=self._patience, on_error=self._away
+        )
         return {"retry": again, "timeout": _CALL_SECONDS}
+
+    def _away(self, error: Exception) -> None:
+        if time.monotonic() - self._said > _SAID_SECONDS:
+            self._said = time.monotonic()
+            self._say(f"Pub/Sub does not answer, waiting for it ({type(error).__name__}: {str(error)[:200]})")
 
     @contextlib.contextmanager
     def _explained(self, during: str) -> Any:
