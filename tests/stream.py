@@ -77,6 +77,7 @@ class Stream:
             made.notes,
             self.folder,
             made.settings.mapping_path.read_text() if made.settings.mapping_path else "",
+            self.said.append,
         )
 
     def make(self) -> Follower:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pymysql
 import pytest
+import yaml
 
 from conftest import Scratch
 from outages import kill_server
@@ -300,6 +301,42 @@ def test_the_mapping_holds_for_tables_that_come_later_and_one_that_was_stopped_i
         run(scratch, database, f"UPDATE {odd} SET late = {number};")
     rows = scratch.execute_target_root("SELECT id, remark, LENGTH(email) FROM persons ORDER BY id", database)
     assert [tuple(row) for row in rows] == [(2, "keep", 32), (6, "keep", 32)]
+
+
+def test_a_table_that_left_the_scope_is_told_and_comes_back_by_being_added(scratch: Scratch) -> None:
+    database = scratch.database()
+    run(scratch, database, SMALL + "\nCREATE TABLE other (id INT PRIMARY KEY, v INT);\nINSERT INTO other VALUES (1, 1), (2, 2)")
+    stream = Stream.of(scratch, [database])
+    path = stream.settings.mapping_path
+    assert path is not None
+    whole = path.read_text()
+
+    def out(*names: str) -> str:
+        content = yaml.safe_load(whole)
+        tables = [segment["tables"][database] for segment in content["segments"].values() if segment.get("tables")]
+        moved = {name: tables[0].pop(name) for name in names}
+        content["segments"]["left"] = {"scope": "out", "tables": {database: moved}}
+        return yaml.safe_dump(content, allow_unicode=True)
+
+    for text in (whole, out("other"), whole):
+        path.write_text(text)
+        stream.migration.mapping = load_mapping(path, stream.migration.catalog, emulated=True)
+        run(scratch, database, "UPDATE other SET v = v + 10;\nUPDATE t SET v = v + 1")
+        stream.start()
+        stream.caught_up()
+        stream.stop()
+    assert [line for line in stream.said if "left the mapping" in line and f"`{database}`.`other`" in line]
+    assert [item.path for item in stream.ledger.stopped(stream.target)] == [(database, "other")]
+    adding(stream, "other").carry_out()
+    run(scratch, database, "DELETE FROM other WHERE id = 1")
+    stream.start()
+    sound(stream)
+    stream.stop()
+    assert scratch.execute_target_root("SELECT * FROM other", database) == ((2, 32),)
+    path.write_text(out("other", "t"))
+    stream.migration.mapping = load_mapping(path, stream.migration.catalog, emulated=True)
+    with pytest.raises(Refused, match="None of the 2 tables"):
+        stream.set_up()
 
 
 def test_a_rollback_takes_a_table_that_was_added_away_and_forward_again_it_is_there(scratch: Scratch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbook.bulk.ledger import SCHEMA
 from workbook.cdc.change import NOWHERE, Change, Order, Path, from_dict
+from workbook.errors import Refused
 from workbook.names import mysql_path, mysql_string
 from workbook.plan import Journal
 from workbook.servers import Server
@@ -19,7 +20,7 @@ SENTINEL = (SCHEMA, "cutover_sentinel")
 _TRIED = 500  # dead letters at once
 RETRYABLE, PERMANENT, UNREAD = "retryable", "permanent", "unread"
 #: Why a table that came into scope after the load is not followed.
-LATE = "it came into scope after the load, so its rows are not there: workbook cdc add DATABASE.TABLE -p FILE"
+LATE = "it came into scope after the load, or left it for a while, so rows are missing: workbook cdc add DATABASE.TABLE -p FILE"
 
 
 @dataclass(frozen=True)
@@ -154,20 +155,35 @@ class Ledger:
         rows = target.rows(f"SELECT * FROM {self.tables} WHERE stopped IS NOT NULL ORDER BY number")
         return tuple(Stopped((row["source_database"], row["source_table"]), row["stopped"]) for row in rows)
 
-    def leave_out(self, target: Server, paths: Iterable[Path]) -> None:
-        """Of a stream that has begun: do not follow those of `paths`, all tables in scope, that came since; until they
-        are added, or not in scope any more."""
+    def leave_out(self, target: Server, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Of a stream that has begun: do not follow those of `paths`, all tables in scope, that came since, until they are
+        added; and forget those that left the scope, which are told: changes pass them by from here on.
+
+        Raises Refused where none of those that are followed is left.
+        """
         scope, known = set(paths), self.numbers(target)
-        late = [item.path for item in self.stopped(target) if item.reason == LATE]
+        stopped = {item.path: item.reason for item in self.stopped(target)}
+        followed = known.keys() - stopped.keys()
+        if followed and not followed & scope:
+            raise Refused(
+                f"None of the {len(followed)} tables that this stream follows is in the mapping's scope any more.",
+                "All changes would pass them by.",
+                "Look whether the params name the right mapping, then start again.",
+            )
+        gone = tuple(sorted(followed - scope))
+        late = [path for path, reason in stopped.items() if reason == LATE and path not in scope]
         with target.session() as session:
+            session.execute("START TRANSACTION")
             for path in sorted(scope - known.keys()):
                 session.execute(
                     f"INSERT INTO {self.tables} (source_database, source_table, stopped) VALUES (%s, %s, %s)",
                     (*path, LATE),
                 )
-            for path in late:
-                if path not in scope:
-                    session.execute(f"DELETE FROM {self.tables} WHERE number = %s", (known[path],))
+            for path in (*gone, *late):
+                for table in (self.shadow, self.tables):
+                    session.execute(f"DELETE FROM {table} WHERE number = %s", (known[path],))
+            session.execute("COMMIT")
+        return gone
 
     def take_up(self, target: Server, paths: Iterable[Path]) -> None:
         """Follow tables that stood still from here on: their rows are those of the stream's position."""

@@ -1,7 +1,7 @@
 """Before the first change is applied: the ledger on the target, triggers out of the way, the position of the bulk load."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,11 @@ def set_up(
     journal: Journal,
     folder: Path,
     mapping_text: str = "",
+    say: Callable[[str], None] = lambda text: None,
 ) -> Readiness:
     """Make ready to follow the source; a second time that is nothing. Raises Refused where it cannot be followed.
 
-    `mapping_text` is the mapping as its file has it, for workers of a pipeline. After a new bulk load the stream begins anew at its position.
+    Tables that left the scope are told through `say`. `mapping_text` is the mapping as its file has it, for workers of a pipeline. After a new bulk load the stream begins anew at its position.
     """
     if settings.bulk.mode == "refresh":
         raise Refused(
@@ -96,8 +97,11 @@ def set_up(
     begun = _begun(target, settings, snapshot) is not None
     # What came into scope since has none of its rows here: it is followed once it was added.
     ledger.create(target, journal, () if begun else tables)
-    if begun:
-        ledger.leave_out(target, tables)
+    if begun and (gone := ledger.leave_out(target, tables)):
+        say(
+            f"Not followed any more, since they left the mapping's scope: {', '.join(mysql_path(*path) for path in gone)}."
+            " If they come back, they must be added: workbook cdc add DATABASE.TABLE"
+        )
     if settings.cdc.transport == "pubsub":
         Waiting(settings.environment).create(target, journal)
         make_ready(settings, journal)

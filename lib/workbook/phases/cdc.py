@@ -101,7 +101,7 @@ def _ready(settings: Settings, stopping: threading.Event, say: Callable[[str], N
     while True:
         try:
             course = course_of(settings)
-            make_ready(course, settings)
+            make_ready(course, settings, say)
             return course
         except TransientError as error:
             if stopping.is_set() or time.monotonic() > ends:
@@ -132,12 +132,12 @@ def course_of(settings: Settings) -> Course:
     return forward(source, target, catalog, mapping, settings, state_folder(settings))
 
 
-def make_ready(course: Course, settings: Settings) -> None:
+def make_ready(course: Course, settings: Settings, say: Callable[[str], None] = log) -> None:
     """Set the stream up where it goes forward; the way back was set up by the cutover."""
     if course.way == FORWARD:
         journal = PhaseLedger(settings.environment).journal("cdc")
         about = course.origin, course.destination, course.catalog, course.mapping, settings
-        set_up(*about, journal, course.folder, _mapping_text(settings))
+        set_up(*about, journal, course.folder, _mapping_text(settings), say)
 
 
 def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Followed:
@@ -147,7 +147,7 @@ def catch_up(phase: Phase, properties: Properties, seconds: float = 600) -> Foll
     with following(phase.settings):
         folder = state_folder(phase.settings)
         about = phase.source, phase.target, phase.catalog, phase.mapping, phase.settings
-        readiness = set_up(*about, phase.journal, folder, _mapping_text(phase.settings))
+        readiness = set_up(*about, phase.journal, folder, _mapping_text(phase.settings), log)
         report = Follower(*about, folder, log).run(lambda: False, until_caught_up=True, seconds=seconds)
     merged = merge_now(phase.settings, log) if phase.settings.cdc.warehouse else None
     ledger, shown = Ledger(phase.settings.environment), phase.settings.validate_.show_values
