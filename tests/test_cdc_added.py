@@ -305,7 +305,11 @@ def test_the_mapping_holds_for_tables_that_come_later_and_one_that_was_stopped_i
 
 def test_a_table_that_left_the_scope_is_told_and_comes_back_by_being_added(scratch: Scratch) -> None:
     database = scratch.database()
-    run(scratch, database, SMALL + "\nCREATE TABLE other (id INT PRIMARY KEY, v INT);\nINSERT INTO other VALUES (1, 1), (2, 2)")
+    run(
+        scratch,
+        database,
+        SMALL + "\nCREATE TABLE other (id INT PRIMARY KEY, v INT);\nINSERT INTO other VALUES (1, 1), (2, 2)",
+    )
     stream = Stream.of(scratch, [database])
     path = stream.settings.mapping_path
     assert path is not None

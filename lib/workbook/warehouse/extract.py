@@ -30,8 +30,8 @@ _RULE = {rule.name: rule for rule in RULES}
 _AS_BYTES = {kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)}
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 8 << 20
-# Each file is twice as large as the one before, up to the last number: the first is soon loaded beside the next, and a
-# large table has few.
+# Each file is a third of all before it, within these bounds: one is loaded beside the next, little is left to load at the
+# end, and a large table has few.
 _FILE_BYTES = 16 << 20, 128 << 20
 _NUMBER_BYTES = 70  # DECIMAL(65,30) with sign and point
 _TRIES = 20
@@ -62,6 +62,11 @@ class Reader:
             cursor.execute(_BEGIN)
         if self._wire is not None:
             self._wire.run(_BEGIN)
+
+    @property
+    def two(self) -> bool:
+        """Whether PyMySQL's connection is free while rows stream."""
+        return self._wire is not None
 
     def alone(self) -> None:
         """Go on with one transaction, which always agrees with itself."""
@@ -245,9 +250,9 @@ def _files(
     mapped: TableMap,
     folder: Path,
 ) -> Iterator[ParquetFile]:
-    number, more = 0, True
+    number, written, more = 0, 0, True
     while more:
-        size = min(_FILE_BYTES[0] << number, _FILE_BYTES[1])
+        size = min(max(_FILE_BYTES[0], written // 3), _FILE_BYTES[1])
         path, rows, number = folder / f"{number}.parquet", 0, number + 1
         # Text repeats: dictionaries of a large file would outgrow what they save.
         with pq.ParquetWriter(path, schema, compression="snappy", version="2.6") as writer:
@@ -258,6 +263,7 @@ def _files(
                 if path.stat().st_size >= size:
                     more = True
                     break
+        written += path.stat().st_size
         # The last file is left out where the one before it took the last row.
         if rows or number == 1:
             yield ParquetFile(path, rows, path.stat().st_size)

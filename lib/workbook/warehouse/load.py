@@ -203,11 +203,13 @@ class Loader:
         """
         place = self.place(mapped)
         note = f"{table.database}.{table.name}"
-        lost = count_losses(reader.connection, self.target, table, mapped)
-        loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0, lost=lost)
+        loaded = TableLoaded(table.database, table.name, mapped.segment, place.raw, place.clean, 0, 0, 0)
         clock, loading = time.monotonic(), list[Future[tuple[int, float]]]()
         # One file is loaded while the next is read; they are loaded in order, because the first makes the table.
         with ThreadPoolExecutor(1) as loader:
+            counting = loader.submit(count_losses, reader.connection, self.target, table, mapped)
+            if not reader.two:
+                counting.result()
             for file in extract(reader, self.target, table, mapped, folder):
                 loaded = replace(
                     loaded,
@@ -216,14 +218,17 @@ class Loader:
                     files=loaded.files + 1,
                     seconds_extract=loaded.seconds_extract + time.monotonic() - clock,
                 )
-                if loading:
-                    loading[-1].result()
+                # What the counting refuses replaces nothing.
+                (loading[-1] if loading else counting).result()
                 loading.append(loader.submit(self._load_file, file, place, table, first=not loading))
                 clock = time.monotonic()
                 progress.advance(file.rows, note)
         done = [one.result() for one in loading]
         loaded = replace(
-            loaded, rows_raw=sum(rows for rows, _ in done), seconds_load=sum(seconds for _, seconds in done)
+            loaded,
+            rows_raw=sum(rows for rows, _ in done),
+            seconds_load=sum(seconds for _, seconds in done),
+            lost=counting.result(),
         )
         return loaded if mapped.orphans else self.clean(loaded, place, table)
 
