@@ -336,7 +336,7 @@ def test_a_table_that_left_the_scope_is_told_and_comes_back_by_being_added(scrat
     stream.start()
     sound(stream)
     stream.stop()
-    assert scratch.execute_target_root("SELECT * FROM other", database) == ((2, 32),)
+    assert scratch.execute_target_root("SELECT * FROM other", database) == [(2, 32)]
     path.write_text(out("other", "t"))
     stream.migration.mapping = load_mapping(path, stream.migration.catalog, emulated=True)
     with pytest.raises(Refused, match="None of the 2 tables"):
