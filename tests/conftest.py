@@ -86,9 +86,9 @@ class Scratch:
         return account
 
     def dataset(self) -> str:
-        """A dataset name that nobody uses; it, its `_raw` and its `_marts` are removed after the test."""
+        """A dataset name that nobody uses; it and those that are named after it are removed after the test."""
         name = f"scratch_{next(_numbers)}_{secrets.token_hex(2)}"
-        self._datasets += [name, f"{name}_raw", f"{name}_marts"]
+        self._datasets += [name, *(f"{name}_{kind}" for kind in ("raw", "marts", "points"))]
         return name
 
     def execute(self, sql: str, database: str | None = None, values: Any = None) -> list[tuple[Any, ...]]:

@@ -26,6 +26,8 @@ wasm_client.Config = _Kept
 def analyzer(tables: dict[str, list[tuple[str, str]]] | None = None) -> zetasql.Analyzer:
     """zetasql's analyzer over tables {dataset.table: [(column, type)]} of the project local-project."""
     language = zetatypes.LanguageOptions.maximum_features()
+    # What BigQuery has, and the analyzer takes for not quite finished.
+    language.enabled_language_features.append(zetatypes.LanguageFeature.FEATURE_CREATE_TABLE_CLONE)
     builtin = zetatypes.ZetaSQLBuiltinFunctionOptions(language_options=language)
     datasets: dict[str, list[Any]] = {}
     for path, columns in (tables or {}).items():

@@ -74,7 +74,8 @@ def rollback(
         str,
         typer.Argument(
             help='back to the state at the end of this phase; "start": before the first;'
-            ' "previous-copy": the copy before the last refresh is read again'
+            ' "previous-copy": the copy before the last refresh is read again;'
+            ' "previous-warehouse": BigQuery as it was before the last load'
         ),
     ],
     params_file: ParamsFile,
@@ -82,7 +83,7 @@ def rollback(
     reports: Reports = None,
 ) -> None:
     """Take phases back, latest first, and prove that the state is the one of before."""
-    from workbook.phases.order import PREVIOUS_COPY
+    from workbook.phases.order import PREVIOUS_COPY, PREVIOUS_WAREHOUSE
     from workbook.phases.previous import to_previous_copy
     from workbook.phases.rollback import rollback as roll_back
 
@@ -93,6 +94,17 @@ def rollback(
             f"The copy that was read until {gone.back.mark} is read again, {gone.proven} objects proven; swapped in"
             f" {gone.back.passage.rename_seconds:.3f} s. The other is kept as {', '.join(gone.back.aside)}: the same"
             " command again brings it back. The warehouse is as it was: run the phase warehouse to have it follow."
+        )
+        return
+    if phase == PREVIOUS_WAREHOUSE:
+        from workbook.phases.previous_warehouse import to_previous_warehouse
+
+        gone_back = to_previous_warehouse(loaded(params_file, sets), say)
+        point = gone_back.back.point
+        say(
+            f"The warehouse is again as the run {point.left_by} left it: {len(point.tables)} tables with {point.rows:,} rows,"
+            f" proven; {len(gone_back.back.dropped)} that came since are gone. Earlier nights that are kept:"
+            f" {gone_back.left}. Mend what was wrong, then: workbook run warehouse validate"
         )
         return
     done = roll_back(loaded(params_file, sets), phase, say)

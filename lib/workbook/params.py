@@ -17,6 +17,7 @@ from workbook.errors import UsageError
 from workbook.params_cdc import Cdc
 from workbook.params_cutover import Cutover
 from workbook.params_nights import Notify, Retention
+from workbook.params_warehouse import Warehouse
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -80,46 +81,6 @@ class Target(_MySQL):
 
 class Replica(_MySQL):
     """A replica whose lag the bulk load watches. The account needs REPLICATION CLIENT."""
-
-
-class Warehouse(_Section):
-    """BigQuery, or its emulator when `endpoint` is given."""
-
-    project: str = Field(description="the Google Cloud project")
-    dataset: str = Field(description="the dataset of clean tables; the exact copy lands in `<dataset>_raw`")
-    location: str = Field("US", description="where the datasets are made")
-    endpoint: str | None = Field(None, description="address of an emulator, or `sandbox:warehouse`; none: BigQuery")
-    mode: Literal["full", "incremental", "checksums"] = Field(
-        "full", description="full: all rows; incremental: what changed; checksums: that, by reading every row to see"
-    )
-
-    marts: str | None = Field(
-        None, description="a folder of marts, relative to the params file: GoogleSQL, built into `<dataset>_marts`"
-    )
-
-    @field_validator("project")
-    @classmethod
-    def _project(cls, project: str) -> str:
-        if not re.fullmatch(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", project):
-            raise ValueError("must be 6 to 30 lower-case letters, digits and hyphens, a letter first")
-        return project
-
-    @field_validator("dataset")
-    @classmethod
-    def _dataset(cls, dataset: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_]{1,1000}", dataset):
-            raise ValueError("may hold letters, digits and underscores only")
-        return dataset
-
-    @property
-    def raw_dataset(self) -> str:
-        """The dataset of the exact copy, before cleaning."""
-        return f"{self.dataset}_raw"
-
-    @property
-    def marts_dataset(self) -> str:
-        """The dataset of the marts."""
-        return f"{self.dataset}_marts"
 
 
 class Profile(_Section):

@@ -11,7 +11,7 @@ from workbook.mapping.cleaning import google_string
 from workbook.marts.files import Mart, Marts, MartTest
 from workbook.marts.references import Reference, put_in_place
 from workbook.names import bigquery_path, quote_bigquery
-from workbook.params import Warehouse
+from workbook.params_warehouse import Warehouse
 from workbook.warehouse.statements import LABEL
 
 BEGINNING = "TIMESTAMP '0001-01-01 00:00:00+00'"

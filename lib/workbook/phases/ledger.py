@@ -257,12 +257,11 @@ class Ledger:
         # A step that ran in several runs is undone once.
         return list(dict.fromkeys(row[0] for row in rows))
 
-    def owned(self) -> set[str]:
-        """The objects that the workbook made in this environment and that were not taken back."""
+    def owned(self, phase: str | None = None) -> set[str]:
+        """The objects that the workbook made in this environment, in that phase, and that were not taken back."""
+        made = sa.select(_steps.c.object).where(_steps.c.environment == self.environment, ~_steps.c.undone)
         with self._connection() as connection:
-            rows = connection.execute(
-                sa.select(_steps.c.object).where(_steps.c.environment == self.environment, ~_steps.c.undone)
-            ).all()
+            rows = connection.execute(made if phase is None else made.where(_steps.c.phase == phase)).all()
         return {row[0] for row in rows}
 
     def pipelines(self) -> dict[str, Standing]:
@@ -324,6 +323,25 @@ class Ledger:
                         _phases.c.environment == self.environment,
                         _phases.c.phase == phase,
                         _phases.c.run_id == run_id,
+                        _phases.c.status != "undone",
+                    )
+                    .order_by(_phases.c.id.desc())
+                )
+                .mappings()
+                .first()
+            )
+        return None if row is None else Done(**{name: row[name] for name in Done.__dataclass_fields__})
+
+    def before(self, phase: str, run_id: str) -> Done | None:
+        """The latest entry of a phase in another run that was not undone."""
+        with self._connection() as connection:
+            row = (
+                connection.execute(
+                    sa.select(_phases)
+                    .where(
+                        _phases.c.environment == self.environment,
+                        _phases.c.phase == phase,
+                        _phases.c.run_id != run_id,
                         _phases.c.status != "undone",
                     )
                     .order_by(_phases.c.id.desc())

@@ -54,6 +54,8 @@ PHASES = (
 START = "start"
 # A place to go back to that is no phase: the copy before the last refresh.
 PREVIOUS_COPY = "previous-copy"
+# And another: the warehouse before the last load.
+PREVIOUS_WAREHOUSE = "previous-warehouse"
 # No notebook of its own: it mends what the validation found, so it stands right behind it when phases are taken back.
 REPAIR = PhaseKind(8, "repair", "Rows and objects mended after a validation", writes_target=True, by_default=False)
 IN_ORDER = (*(kind for kind in PHASES if kind.number <= 8), REPAIR, *(kind for kind in PHASES if kind.number > 8))

@@ -14,6 +14,7 @@ from workbook.params import Settings
 from workbook.phases.context import notebook_link, settings_from
 from workbook.phases.ledger import PROVING, UNDOING, Done, Ledger, reports_folder
 from workbook.phases.order import IN_ORDER, PHASES, REPAIR, START, PhaseKind
+from workbook.points.point import COMMAND, Point, Register
 from workbook.refresh.copies import Copies
 from workbook.servers import connect_target
 from workbook.site import signatures
@@ -60,6 +61,7 @@ class Standing:
     signed: str = ""
     signed_by: str = ""
     copies: tuple[tuple[str, str, int], ...] | None = ()
+    nights: tuple[Point, ...] = ()  # of the warehouse, the latest first
 
     @property
     def following(self) -> PhaseKind | None:
@@ -115,7 +117,7 @@ class Standing:
         )
 
     def restore_points(self) -> Html:
-        """The restore points, and what each costs: in the ledger, and for rows that are kept on the target, there."""
+        """The restore points, and what each costs: in the ledger, and of rows that are kept, where they are."""
         rows = [
             {
                 "point": f"before {stage.kind.name}",
@@ -129,6 +131,15 @@ class Standing:
         rows += [
             {"point": point, "from": phase, "where": "target", "cost": human_bytes(size)}
             for point, phase, size in self.copies or ()
+        ]
+        rows += [
+            {
+                "point": f"the warehouse as {night.left_by} left it ({COMMAND})",
+                "from": night.run,
+                "where": "BigQuery",
+                "cost": night.cost,
+            }
+            for night in self.nights
         ]
         if self.copies is None:
             note = "The target cannot be reached: whether rows are kept there is not known."
@@ -207,8 +218,9 @@ def standing(settings: Settings, copies: tuple[tuple[str, str, int], ...] | None
     folder = reports_folder() / validated.run_id if validated else None
     signed = signatures.read(folder) if folder else signatures.Signed()
     verdict = {"done": "same", "failed": "different"}.get(validated.status) if validated else None
+    nights = Register(ledger).usable(settings.warehouse.points_dataset)[::-1]
     return Standing(
-        settings.environment, stages, ledger.noted(PROVING), verdict, signed.word, signed.by, copies
+        settings.environment, stages, ledger.noted(PROVING), verdict, signed.word, signed.by, copies, nights
     )  # fmt: skip
 
 

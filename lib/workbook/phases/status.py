@@ -7,6 +7,7 @@ from rich.table import Table
 from workbook.faces import human_seconds
 from workbook.params import Settings
 from workbook.phases.standing import standing
+from workbook.points.point import COMMAND
 
 
 def print_status(settings: Settings) -> None:
@@ -30,6 +31,10 @@ def print_status(settings: Settings) -> None:
     if found.verdict:
         signed = f"{found.signed} by {found.signed_by}" if found.signed_by else found.signed or "not signed"
         console.print(escape(f"Last verdict: {found.verdict}, {signed}"))
+    for night in found.nights:
+        console.print(
+            escape(f"Kept: the warehouse as {night.left_by} left it, until {night.expires} ({night.cost}). {COMMAND}")
+        )
     if found.following is None:
         console.print("All phases are done. Run validate again before you rely on the copy.")
     else:

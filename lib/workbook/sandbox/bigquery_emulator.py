@@ -19,6 +19,8 @@ from bqemulator.cli import main
 from bqemulator.jobs import executor
 from duckdb_extensions import import_extension
 
+from workbook.sandbox import emulated_snapshots
+
 _READS = re.compile(r"[\s(]*(SELECT|WITH)\b", re.I)
 # What looks for changes in a statement, and the place of the statement among its arguments.
 _FOR_CHANGES = {
@@ -69,6 +71,7 @@ def start(port: str, grpc_port: str, project: str) -> None:
     upload.execute_load_job = _own_rows(upload.execute_load_job)
     for name, place in _FOR_CHANGES.items():
         setattr(executor, name, _unless_it_reads(getattr(executor, name), place))
+    emulated_snapshots.install()
     # Syntax trees are many small objects that die young: the collector looks through them in vain.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

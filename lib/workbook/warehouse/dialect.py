@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.cloud import bigquery
 
 from workbook.names import bigquery_path
-from workbook.params import Warehouse
+from workbook.params_warehouse import Warehouse
 from workbook.warehouse.jobs import Jobs
 from workbook.warehouse.statements import Layout
 

@@ -9,7 +9,7 @@ from workbook.catalog import Table
 from workbook.mapping import cleaning
 from workbook.mapping.objects import ColumnMap, TableMap
 from workbook.names import bigquery_path, quote_bigquery
-from workbook.params import Warehouse
+from workbook.params_warehouse import Warehouse
 
 # https://cloud.google.com/bigquery/quotas#table_limits
 _COLUMN_DESCRIPTION = 1_024

@@ -172,6 +172,13 @@ class Streamed:
         only = "wanted" if leg is None else f"leg = {leg:d}"
         self.target.execute(f"UPDATE {self.legs} SET wanted = FALSE, stopped = %s WHERE {only}", (reason,))
 
+    def taken_back(self, reason: str) -> None:
+        """The warehouse shows an earlier state of all tables: leave them to the next load, and forget what they showed."""
+        self.target.execute(
+            f"UPDATE {self.legs} SET stopped = IF(wanted OR stopped IS NULL, %s, stopped), wanted = FALSE, gtids = ''",
+            (reason,),
+        )
+
     def leave(self, tables: Mapping[tuple[str, str], str]) -> None:
         """Leave tables of the target to the next load, each with the reason: their rows did not come by changes."""
         with self.target.session() as session:
