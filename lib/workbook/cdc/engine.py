@@ -57,7 +57,8 @@ class Engine:
         self._log, self._log_read = log, log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workbook.cdc.engine_process", str(writing)],
+                # By its file: as a module of the package it would import all of it, for a second.
+                [sys.executable, "-P", str(Path(__file__).with_name("engine_process.py")), str(writing)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

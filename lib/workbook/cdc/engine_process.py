@@ -1,4 +1,4 @@
-"""The process in which Debezium's engine runs: `python -m workbook.cdc.engine_process FD`; started by engine.py.
+"""The process in which Debezium's engine runs: `python -P engine_process.py FD`; started by engine.py, imports nothing of ours.
 
 It reads its properties from standard input, so that no secret stands in a file, an environment or a process list, and
 writes each batch to the file descriptor: one line a message, then one line `#{…}` with the source's position after it.
