@@ -35,7 +35,8 @@ class Finding:
 @dataclass(frozen=True)
 class Evidence:
     """What is known of the source: global variables, the account's privileges, settings of other sessions that differ,
-    binlog files with their sizes, seconds since the bulk load's picture, and the tables in scope."""
+    seconds since the bulk load's picture, the tables in scope, and XA transactions: how many were prepared since the server
+    started, and how many are (None: cannot be seen)."""
 
     variables: Mapping[str, str]
     grants: tuple[str, ...]
@@ -50,6 +51,9 @@ class Evidence:
     filtered_keyless: tuple[str, ...]
     cascading: tuple[str, ...]
     changed: tuple[str, ...] | None = None
+    xa_used: int = 0
+    xa_open: int | None = 0
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,12 @@ def gather(
             sessions = odd_sessions(source)
         except WorkbookError:
             sessions = None
+        xa_used = sum(int(row["Value"]) for row in session.rows("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"))
+        xa_open: int | None
+        try:
+            xa_open = len(session.rows("XA RECOVER CONVERT XID"))
+        except WorkbookError:
+            xa_open = None
         purged: bool | None = None
         since = 0.0
         if snapshot and snapshot.get("gtids") and catalog.flavour == "mysql":
@@ -175,6 +185,9 @@ def gather(
             if {key.on_delete.upper(), key.on_update.upper()} & acting
         ),
         changed=changed,
+        xa_used=xa_used,
+        xa_open=xa_open,
+        begun=begun,
     )
 
 
@@ -307,6 +320,30 @@ def _definitions(evidence: Evidence) -> Iterable[Finding]:
         yield Finding("definitions", OK, "source and target have the same columns")
 
 
+def _xa(evidence: Evidence) -> Iterable[Finding]:
+    if evidence.xa_open and not evidence.begun:
+        yield Finding(
+            "XA",
+            BLOCKED,
+            f"{evidence.xa_open} XA transactions are prepared: one from before the bulk load's picture would never arrive."
+            " End them (XA RECOVER shows them), then load again",
+        )
+    if evidence.xa_used:
+        yield Finding(
+            "XA",
+            DECIDE,
+            f"{evidence.xa_used:,} XA transactions were prepared since the source started: Debezium hands their rows on then,"
+            " and those of one that is rolled back afterwards stay on the target. Validate in full before the cutover",
+            "-- in the application: XA COMMIT … ONE PHASE, where it has one resource",
+        )
+    elif evidence.xa_open is None:
+        yield Finding(
+            "XA", DECIDE, "prepared XA transactions cannot be seen", "GRANT XA_RECOVER_ADMIN ON *.* TO CURRENT_USER();"
+        )
+    elif not evidence.xa_open:
+        yield Finding("XA", OK, "no XA transaction was prepared since the source started")
+
+
 def _keyless(evidence: Evidence) -> Iterable[Finding]:
     for name in evidence.filtered_keyless:
         yield Finding(
@@ -363,6 +400,7 @@ CHECKS: Sequence[Check] = (
     _position,
     _retention,
     _definitions,
+    _xa,
     _keyless,
     _cascades,
 )
