@@ -124,6 +124,8 @@ class Outbox:
                 by_route.setdefault(route.leg, (route, []))[1].append(item)
         self._taken = []
         for route, items in by_route.values():
+            # In the log a row stands where its last change does.
+            items.sort(key=lambda item: item[2].order)
             if self._sure(route, lambda route=route, items=items: self._take(route, items)):  # type: ignore[misc]
                 self._taken.append(route)
 

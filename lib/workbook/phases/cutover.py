@@ -248,6 +248,11 @@ class _Streams:
         self._thread = threading.Thread(target=follow, daemon=True, name="stream")
         self._thread.start()
         begun.wait(_LOCK_SECONDS)
+        if isinstance(self._error, Refused) and cdc.runner(self._settings) is not None:
+            # A process that waited for the way to be free was quicker.
+            self._thread.join(_LOCK_SECONDS)
+            self._thread = self._error = None
+            self.start(course)
 
     def ended(self) -> str:
         if self._error is not None:
