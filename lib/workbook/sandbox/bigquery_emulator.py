@@ -3,6 +3,9 @@
 It parses a statement a dozen times to see whether it creates, drops or changes something. One that only reads is spared
 half of them: a query on a small table takes half the time.
 
+It would copy a table whole after each change, for FOR SYSTEM_TIME AS OF: the service does nothing of the kind, and the copies
+took more than half of a load's time and most of the memory. It keeps no past here, and a query that asks for it is refused.
+
 Run as `python -m workbook.sandbox.bigquery_emulator PORT GRPC_PORT PROJECT`.
 """
 
@@ -16,7 +19,10 @@ from typing import Any
 
 from bqemulator.api.routes import upload
 from bqemulator.cli import main
+from bqemulator.domain.errors import OutOfRangeError
+from bqemulator.domain.events import TableDataChanged
 from bqemulator.jobs import executor
+from bqemulator.versioning.snapshots import SnapshotManager
 from duckdb_extensions import import_extension
 
 from workbook.sandbox import emulated_snapshots
@@ -62,6 +68,14 @@ def _own_rows(load: Callable[..., Any]) -> Callable[..., Any]:
     return instead
 
 
+def _changed(manager: SnapshotManager, *table: str) -> None:
+    manager._events.publish(TableDataChanged(*table))
+
+
+def _no_past(manager: SnapshotManager, project: str, dataset: str, table: str, moment: Any) -> None:
+    raise OutOfRangeError(f"FOR SYSTEM_TIME AS OF: the sandbox keeps no past of {dataset}.{table}, BigQuery does")
+
+
 def start(port: str, grpc_port: str, project: str) -> None:
     """Serve until the process is stopped; data lives in memory."""
     logging.disable(logging.INFO)
@@ -71,6 +85,8 @@ def start(port: str, grpc_port: str, project: str) -> None:
     upload.execute_load_job = _own_rows(upload.execute_load_job)
     for name, place in _FOR_CHANGES.items():
         setattr(executor, name, _unless_it_reads(getattr(executor, name), place))
+    SnapshotManager.record_change = _changed  # type: ignore[assignment]
+    SnapshotManager.resolve_time_travel = _no_past  # type: ignore[assignment, method-assign]
     emulated_snapshots.install()
     # Syntax trees are many small objects that die young: the collector looks through them in vain.
     gc.freeze()
