@@ -416,7 +416,6 @@ def test_googles_own_analyzer_accepts_every_statement_of_a_night() -> None:
         state.remember_statement,
         state.forget_statement,
         state.advance_statement,
-        state.create_statement,
     ):
         sql = made("local-project", "shop_raw").replace("@names", "['a']")
         statements.append(re.sub(r"@\w+", "'value'", sql))

@@ -537,7 +537,8 @@ def test_large_values_go_in_small_batches_and_several_files_and_all_rows_arrive(
         return made_of(rows, *arguments)
 
     monkeypatch.setattr(extract, "_BATCH_BYTES", 3 << 20)
-    monkeypatch.setattr(extract, "_BATCH_ROWS", 100)
+    monkeypatch.setattr(extract, "_BATCH_ROWS", (100, 100))
+    monkeypatch.setattr(extract, "_GROUP_BYTES", 1)
     monkeypatch.setattr(extract, "_FILE_BYTES", (2_000, 2_000))
     monkeypatch.setattr(extract, "record_batch", watched)
     result = made.load()

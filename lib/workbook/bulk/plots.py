@@ -2,14 +2,15 @@
 
 import itertools
 from collections.abc import Sequence
-
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from typing import TYPE_CHECKING
 
 from workbook import faces
 from workbook.bulk.crew import Copied
 from workbook.bulk.defer import Built
 from workbook.bulk.throttle import Change
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _NAMED = 8
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
@@ -17,8 +18,10 @@ _OTHER = "#9a9a9a"
 _STEPS = 200
 
 
-def timeline(copied: Sequence[Copied], indexes: Sequence[Built] = (), changes: Sequence[Change] = ()) -> go.Figure:
+def timeline(copied: Sequence[Copied], indexes: Sequence[Built] = (), changes: Sequence[Change] = ()) -> "Figure":
     """MB/s by table, stacked; under it a lane for each worker with its chunks, and one for the indexes."""
+    from plotly.subplots import make_subplots
+
     times = [item.started for item in copied] + [item.ended for item in copied] + [item.ended for item in indexes]
     start, end = min(times, default=0.0), max(times, default=1.0)
     figure = make_subplots(

@@ -1,9 +1,7 @@
 """What a bulk load came to: rows and bytes by table, the snapshot, and the timeline of its chunks."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.beam.ran import Ran
@@ -12,6 +10,9 @@ from workbook.bulk.crew import Copied
 from workbook.bulk.defer import Built
 from workbook.bulk.snapshot import Snapshot
 from workbook.bulk.throttle import Change
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class BulkResult:
             else faces.Html(""),
         )
 
-    def timeline(self) -> go.Figure:
+    def timeline(self) -> "Figure":
         """Throughput by table, and which worker loaded what when."""
         return plots.timeline(self.copied, self.indexes, self.throttled)
 

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.cdc.letters import Letters
@@ -13,6 +10,9 @@ from workbook.cdc.merge_result import Merged
 from workbook.cdc.properties import Properties
 from workbook.cdc.readiness import Readiness
 from workbook.cdc.status import Status
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ class Followed:
             "Changes do not go on into the warehouse: cdc.warehouse is not set.", muted=True
         )
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> "Figure":
         """How far the target was behind, and under it how many changes a second were applied."""
+        from plotly.subplots import make_subplots
+
         start = self.status.history[0][0] if self.status.history else 0.0
         seconds = [at - start for at, _, _ in self.status.history]
         figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)

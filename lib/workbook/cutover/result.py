@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.cutover.counters import Counter
@@ -14,6 +12,9 @@ from workbook.cutover.state import NONE, State
 from workbook.cutover.steps import STEPS
 from workbook.errors import VerdictFailed, WorkbookError
 from workbook.names import mysql_path
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ class CutoverResult:
             )
         return "The source is the truth again; workbook cdc run -p FILE follows it. The next try: workbook run cutover -p FILE."
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> "Figure":
         """The steps on one time line; those while nobody can write stand out."""
+        import plotly.graph_objects as go
+
         began = self.state.attempt.get("began", 0.0)
         figure = go.Figure()
         for closed, name, colour in ((False, "writers at work", "#97bbf5"), (True, "nobody can write", "#ff725c")):

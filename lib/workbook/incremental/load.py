@@ -76,6 +76,8 @@ class NightLoader(Loader):
         self, target: Server, client: bigquery.Client, settings: Settings, journal: Journal, owned: Collection[str]
     ):
         super().__init__(target, client, settings, journal, owned)
+        # What was noted of each table when the night began, by its name in the warehouse.
+        self._kept: dict[str, TableState | None] = {}
         self._known: dict[TablePath, Known] = {}
         self._ways: dict[TablePath, Way] = {}
         self._states: dict[TablePath, TableState] = {}
@@ -115,17 +117,19 @@ class NightLoader(Loader):
         self.ground.make(
             table_object(name),
             f"DROP TABLE IF EXISTS {bigquery_path(self.project, raw, states.NAME)}",
-            partial(self.jobs.run, states.create_statement(self.project, raw), f"making {name}"),
+            partial(self.jobs.make_table, states.described(self.project, raw)),
         )
 
     def begin(self, pairs: Sequence[tuple[TableMap, Table]], taken: Snapshot) -> None:
         """Find the way of each table. The binlog is read after the snapshot was taken, so that it tells of all that it shows."""
         stands = place(self.target)
         raw = self.warehouse.raw_dataset
-        kept = {
-            str(row["name"]): read_state(row["state"], row["gtids"] or "")
-            for row in self.jobs.run(states.read_statement(self.project, raw), "reading what was loaded")
-        }
+        if f"{raw}.{states.NAME}" in self.ground.existing:
+            self._kept = {
+                str(row["name"]): read_state(row["state"], row["gtids"] or "")
+                for row in self.jobs.run(states.read_statement(self.project, raw), "reading what was loaded")
+            }
+        kept = self._kept
         listed = {mapped.warehouse_name for mapped, _ in pairs}
         left = {name: kept[name] for name in kept if name not in listed and f"{raw}.{name}" in self.ground.existing}
         self._left = tuple(f"{self.warehouse.dataset}.{name}" for name in left)
@@ -431,6 +435,8 @@ class NightLoader(Loader):
         return touched or known.before.clean != self._states[mapped.path].clean
 
     def _forget(self, mapped: TableMap) -> None:
+        if mapped.warehouse_name not in self._kept:
+            return
         sql = states.forget_statement(self.project, self.warehouse.raw_dataset)
         with self._writing:
             self.jobs.run(sql, "forgetting what was loaded", {"name": mapped.warehouse_name})

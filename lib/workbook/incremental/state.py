@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from google.cloud import bigquery
+
 from workbook.bulk.chunks import Key
 from workbook.bulk.ledger import key_of, plain_key
 from workbook.catalog import Table
@@ -110,9 +112,10 @@ def why_other(before: TableState, now: TableState) -> str:
     return "" if before.columns == now.columns else "its columns are in another order"
 
 
-def create_statement(project: str, dataset: str) -> str:
-    """The statement that makes the table of states."""
-    return f"CREATE TABLE IF NOT EXISTS {_path(project, dataset)} (name STRING, gtids STRING, state STRING)"
+def described(project: str, dataset: str) -> bigquery.Table:
+    """The table of states, to be made."""
+    columns = [bigquery.SchemaField(name, "STRING") for name in ("name", "gtids", "state")]
+    return bigquery.Table(f"{project}.{dataset}.{NAME}", schema=columns)
 
 
 def read_statement(project: str, dataset: str) -> str:

@@ -3,14 +3,15 @@
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.marts.files import Mart, Marts, MartTest
 from workbook.marts.lineage import Lineage, Origin
 from workbook.warehouse.result import WarehouseResult
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _HEADINGS = {
     "name": "Mart",
@@ -135,8 +136,10 @@ class Night:
             for name, text in mart.columns.items()
         ]
 
-    def plot_lineage(self) -> go.Figure | faces.Html:
+    def plot_lineage(self) -> "Figure | faces.Html":
         """Tables of the source, clean tables and marts, joined by the columns that flow from one to the next."""
+        import plotly.graph_objects as go
+
         if not self.built:
             return faces.text("There are no marts.")
         faces.plot_theme()

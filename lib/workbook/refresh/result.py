@@ -2,9 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.bulk.result import BulkResult
@@ -13,6 +11,9 @@ from workbook.refresh.copies import Copy, Path
 from workbook.refresh.gate import Passage
 from workbook.schema import ObjectDifference
 from workbook.validate.result import TableVerdict
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 WAY_BACK = "workbook rollback previous-copy -p FILE"
 
@@ -51,7 +52,7 @@ class RefreshResult:
         """Tables that the source no longer has: they are in the copy before."""
         return [path for path in self.swapped.left if path not in self.swapped.came] if self.swapped else []
 
-    def timeline(self) -> go.Figure:
+    def timeline(self) -> "Figure":
         """Throughput by table, and which worker loaded what when."""
         return self.loaded.timeline()
 

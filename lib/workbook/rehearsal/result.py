@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
 from workbook.cutover.result import CutoverResult
@@ -13,6 +11,9 @@ from workbook.errors import VerdictFailed, WorkbookError
 from workbook.names import mysql_path
 from workbook.rehearsal.outage import Log, Outage, Tally, per_second
 from workbook.rehearsal.places import Place
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _WAYS = {"target": "over", "source": "back"}
 _NAMED = 10
@@ -134,8 +135,10 @@ class RehearsalResult:
             "error": str(self.error) if self.error else None,
         }
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> "Figure":
         """Writes a second of all writers together; between them, shaded, the longest time without one."""
+        import plotly.graph_objects as go
+
         seconds, pace = per_second(self.logs.values(), self.start)
         figure = go.Figure()
         figure.add_scatter(

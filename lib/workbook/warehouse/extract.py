@@ -28,8 +28,10 @@ from workbook.wire import Row, Wire, WireError, text_reader
 _RULE = {rule.name: rule for rule in RULES}
 # Encoders stay; without decoders every value arrives as bytes.
 _AS_BYTES = {kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)}
-_BATCH_ROWS = 10_000
+# Rows that are converted at once: their values are Python objects, which are to stay in the processor's own memory.
+_BATCH_ROWS, _BATCH_VALUES = (500, 10_000), 8_000
 _BATCH_BYTES = 8 << 20
+_GROUP_BYTES = 4 << 20  # a row group of a file, in Arrow's memory
 # Each file is a third of all before it, within these bounds: one is loaded beside the next, little is left to load at the
 # end, and a large table has few.
 _FILE_BYTES = 16 << 20, 128 << 20
@@ -251,15 +253,17 @@ def _files(
     folder: Path,
 ) -> Iterator[ParquetFile]:
     number, written, more = 0, 0, True
+    # Numbers and times seldom repeat: a dictionary of them is begun in vain.
+    text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    options: Any = {"compression": "snappy", "version": "2.6", "use_dictionary": text, "write_statistics": False}
     while more:
         size = min(max(_FILE_BYTES[0], written // 3), _FILE_BYTES[1])
         path, rows, number = folder / f"{number}.parquet", 0, number + 1
-        # Text repeats: dictionaries of a large file would outgrow what they save.
-        with pq.ParquetWriter(path, schema, compression="snappy", version="2.6") as writer:
+        with pq.ParquetWriter(path, schema, **options) as writer:
             more = False
-            for batch in batches:
-                writer.write_batch(record_batch(batch, schema, rules, mapped))
-                rows += len(batch)
+            for group in _groups(record_batch(batch, schema, rules, mapped) for batch in batches):
+                writer.write_table(group)
+                rows += group.num_rows
                 if path.stat().st_size >= size:
                     more = True
                     break
@@ -269,6 +273,20 @@ def _files(
             yield ParquetFile(path, rows, path.stat().st_size)
 
 
+def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches of some 4 MB together."""
+    held: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size >= _GROUP_BYTES:
+            yield pa.Table.from_batches(held)
+            held, size = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
 def _gathered(one_by_one: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
     """Rows that come singly in batches of at most some 8 MB."""
     held_rows: list[Row] = []
@@ -276,7 +294,7 @@ def _gathered(one_by_one: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
     for (row,) in one_by_one:
         held_rows.append(row)
         held += sum(map(len, filter(None, row)))
-        if held >= _BATCH_BYTES or len(held_rows) >= _BATCH_ROWS:
+        if held >= _BATCH_BYTES or len(held_rows) >= _BATCH_ROWS[1]:
             yield held_rows
             held_rows, held = [], 0
     if held_rows:
@@ -291,7 +309,9 @@ def _batch(table: Table, rules: list[TypeRule], mapped: TableMap) -> int | None:
         if octets is None and rule.arrow in (pa.large_string(), pa.large_binary()):
             return None
         width += octets or _NUMBER_BYTES
-    return min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)) if width * 1_000 <= _BATCH_BYTES else None
+    fewest, most = _BATCH_ROWS
+    rows = max(fewest, min(_BATCH_VALUES // len(rules), most))
+    return rows if width * rows <= _BATCH_BYTES else None
 
 
 def record_batch(rows: Sequence[Row], schema: pa.Schema, rules: list[TypeRule], mapped: TableMap) -> pa.RecordBatch:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from workbook import faces
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ class WarehouseResult:
             "tables": [table.asdict() for table in self.tables],
         }
 
-    def plot_size(self) -> go.Figure:
+    def plot_size(self) -> "Figure":
         """Rows and bytes of each table, the largest at the top."""
+        import plotly.graph_objects as go
+
         faces.plot_theme()
         tables = sorted(self.tables, key=lambda table: (table.rows_clean, table.bytes))
         names = [faces.plot_text(f"{table.database}.{table.table}") for table in tables]
@@ -122,8 +125,10 @@ class WarehouseResult:
         figure.update_layout(title="Tables by rows", xaxis_title="rows", height=160 + 22 * len(names))
         return figure
 
-    def plot_cleaning(self) -> go.Figure:
+    def plot_cleaning(self) -> "Figure":
         """What each cleaning rule changed, in values, and set aside, in rows."""
+        import plotly.graph_objects as go
+
         faces.plot_theme()
         bars = [
             (f"{table.table}.{change.column}: {change.rule}", change.rows, change.what)
