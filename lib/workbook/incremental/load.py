@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -333,30 +334,35 @@ class NightLoader(Loader):
         one, staging, clock = self.place(mapped), Staging(self.place(mapped)), time.monotonic()
         had = self._known[mapped.path].rows or 0
         during = f"bringing {table.database}.{table.name} up to date"
-        loaded = replace(
-            self._begun(mapped, table, before),
-            lost=count_losses(session.connection, self.target, table, mapped, wheres),
-        )
-        if any(name in loaded.lost for name in table.key):
-            raise _NotThisWay("its key holds dates that BigQuery has not")
-        read = extract(session.reader, self.target, table, mapped, folder, wheres)
-        files, size = self._stage(mapped, table, staging.rows, read)
-        rows = count(session, table) if rows is None else rows
-        loaded = replace(
-            loaded, bytes=size, rows_read=files, rows_extracted=rows, seconds_extract=time.monotonic() - clock
-        )
-        clock = time.monotonic()
-        if conditions is None:
-            conditions = [matching(mapped, table, one.quoted(staging.rows))]
-            new = self.jobs.run(count_new(one, matching(mapped, table, one.quoted(one.raw))), during)[0]["n"]
-            if had + int(new) != rows:
-                there = replace(mapped, columns=tuple(mapped.column[name] for name in table.key))
-                keys = extract(session.reader, self.target, table, there, folder, [EVERYWHERE])
-                self._stage(there, table, staging.keys, keys, keys=True)
-                conditions.append(f"NOT {matching(mapped, table, one.quoted(staging.keys))}")
-        alone = row_by_row(mapped, table) and not self._other_clean(mapped)
-        self._touched.add(mapped.path)
-        self.jobs.run(replacing(one, conditions, alone), during)
+        with ThreadPoolExecutor(1) as beside:
+            lost = beside.submit(count_losses, session.connection, self.target, table, mapped, wheres)
+            counted = beside.submit(lambda: count(session, table) if rows is None else rows)
+            if not session.reader.two:
+                counted.result()
+            read = extract(session.reader, self.target, table, mapped, folder, wheres)
+            files, size = self._stage(mapped, table, staging.rows, read)
+            loaded = replace(
+                self._begun(mapped, table, before),
+                lost=lost.result(),
+                bytes=size,
+                rows_read=files,
+                seconds_extract=time.monotonic() - clock,
+            )
+            if any(name in loaded.lost for name in table.key):
+                raise _NotThisWay("its key holds dates that BigQuery has not")
+            clock = time.monotonic()
+            if conditions is None:
+                conditions = [matching(mapped, table, one.quoted(staging.rows))]
+                new = self.jobs.run(count_new(one, matching(mapped, table, one.quoted(one.raw))), during)[0]["n"]
+                if had + int(new) != counted.result():
+                    there = replace(mapped, columns=tuple(mapped.column[name] for name in table.key))
+                    keys = extract(session.reader, self.target, table, there, folder, [EVERYWHERE])
+                    self._stage(there, table, staging.keys, keys, keys=True)
+                    conditions.append(f"NOT {matching(mapped, table, one.quoted(staging.keys))}")
+            alone = row_by_row(mapped, table) and not self._other_clean(mapped)
+            self._touched.add(mapped.path)
+            self.jobs.run(replacing(one, conditions, alone), during)
+            rows = counted.result()
         ((raw, clean),) = self._counted([one]).values()
         if raw != rows:
             raise _NotThisWay(
@@ -364,6 +370,7 @@ class NightLoader(Loader):
             )
         loaded = replace(
             loaded,
+            rows_extracted=rows,
             rows_raw=raw,
             rows_written=files,
             rows_deleted=max(had + files - raw, 0),

@@ -6,6 +6,9 @@ half of them: a query on a small table takes half the time.
 It would copy a table whole after each change, for FOR SYSTEM_TIME AS OF: the service does nothing of the kind, and the copies
 took more than half of a load's time and most of the memory. It keeps no past here, and a query that asks for it is refused.
 
+For the same reason a transaction is DuckDB's own, unless its script handles errors: that would not go on after one, as
+BigQuery's does.
+
 Run as `python -m workbook.sandbox.bigquery_emulator PORT GRPC_PORT PROJECT`.
 """
 
@@ -22,6 +25,7 @@ from bqemulator.cli import main
 from bqemulator.domain.errors import OutOfRangeError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.jobs import executor
+from bqemulator.scripting.interpreter import ScriptInterpreter
 from bqemulator.versioning.snapshots import SnapshotManager
 from duckdb_extensions import import_extension
 
@@ -38,6 +42,40 @@ _FOR_CHANGES = {
     "_reject_dml_on_immutable": 1,
     "_capture_dml_snapshots": 1,
 }
+
+
+class _Script(ScriptInterpreter):
+    """A script whose transactions are DuckDB's."""
+
+    _copies = True
+
+    async def run(self, source: str) -> Any:
+        self._copies = re.search(r"\bEXCEPTION\b", source, re.I) is not None
+        return await super().run(source)
+
+    async def _handle_txn_statement(self, op: str) -> None:
+        if op == "BEGIN" and self._active_txn is None and not self._copies:
+            self._ctx.engine.execute("BEGIN TRANSACTION")
+        await super()._handle_txn_statement(op)
+
+    async def _snapshot_dml_targets(self, sql: str) -> None:
+        if self._copies:
+            await super()._snapshot_dml_targets(sql)
+
+    async def _drop_txn_snapshots(self) -> None:
+        if not self._ended("COMMIT"):
+            await super()._drop_txn_snapshots()
+
+    async def _restore_txn_snapshots(self) -> None:
+        if not self._ended("ROLLBACK"):
+            await super()._restore_txn_snapshots()
+
+    def _ended(self, word: str) -> bool:
+        if self._copies or self._active_txn is None:
+            return False
+        self._active_txn = None
+        self._ctx.engine.execute(word)
+        return True
 
 
 def _unless_it_reads(look: Callable[..., Any], place: int) -> Callable[..., Any]:
@@ -87,6 +125,7 @@ def start(port: str, grpc_port: str, project: str) -> None:
         setattr(executor, name, _unless_it_reads(getattr(executor, name), place))
     SnapshotManager.record_change = _changed  # type: ignore[assignment]
     SnapshotManager.resolve_time_travel = _no_past  # type: ignore[assignment, method-assign]
+    executor.ScriptInterpreter = _Script  # type: ignore[misc]
     emulated_snapshots.install()
     # Syntax trees are many small objects that die young: the collector looks through them in vain.
     gc.freeze()

@@ -110,7 +110,7 @@ class Loader:
         with (
             tempfile.TemporaryDirectory(prefix="warehouse-") as folder,
             load_marks(self.target, self.settings, self.journal, pairs) as marks,
-            snapshot(self.target, WORKERS) as taken,
+            snapshot(self.target, min(WORKERS, max(1, len(pairs)))) as taken,
         ):
             marks.seen(taken)
             self.begin(pairs, taken)
