@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
 from migration import Migration
@@ -647,3 +648,22 @@ def test_the_emulator_takes_a_small_file_that_googles_client_sends_in_one_piece(
         io.BytesIO(lines), f"{dataset}.t", size=len(lines), job_config=config
     ).result()
     assert scratch.google(f"SELECT n FROM {dataset}.t ORDER BY n") == [(1,), (2,)]
+
+
+def test_the_emulator_takes_a_transaction_back_whole_and_says_that_it_keeps_no_past(scratch: Any) -> None:
+    dataset = scratch.dataset()
+    scratch.warehouse.create_dataset(dataset)
+    scratch.google(f"CREATE TABLE {dataset}.t AS SELECT 1 AS n")
+    change = f"BEGIN TRANSACTION; DELETE FROM {dataset}.t WHERE TRUE; INSERT INTO {dataset}.t (n) SELECT {{}}; COMMIT TRANSACTION;"
+    with pytest.raises(BadRequest):
+        scratch.google(change.format("CAST(word AS INT64) FROM UNNEST(['no']) AS word"))
+    assert scratch.google(f"SELECT n FROM {dataset}.t") == [(1,)]
+    scratch.google(change.format("2"))
+    assert scratch.google(f"SELECT n FROM {dataset}.t") == [(2,)]
+    caught = "BEGIN {} SELECT ERROR('no'); EXCEPTION WHEN ERROR THEN SELECT 1; END;"
+    scratch.google(caught.format(f"BEGIN TRANSACTION; INSERT INTO {dataset}.t (n) SELECT 3;"))
+    assert scratch.google(f"SELECT COUNT(*) FROM {dataset}.t") == [(2,)]
+    with pytest.raises(BadRequest, match="keeps no past"):
+        scratch.google(
+            f"SELECT n FROM {dataset}.t FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 SECOND)"
+        )

@@ -335,10 +335,11 @@ class NightLoader(Loader):
         had = self._known[mapped.path].rows or 0
         during = f"bringing {table.database}.{table.name} up to date"
         with ThreadPoolExecutor(1) as beside:
-            lost = beside.submit(count_losses, session.connection, self.target, table, mapped, wheres)
             counted = beside.submit(lambda: count(session, table) if rows is None else rows)
+            # The server has the pages of these rows at hand once they were read.
+            lost = beside.submit(count_losses, session.connection, self.target, table, mapped, wheres)
             if not session.reader.two:
-                counted.result()
+                lost.result()
             read = extract(session.reader, self.target, table, mapped, folder, wheres)
             files, size = self._stage(mapped, table, staging.rows, read)
             loaded = replace(

@@ -22,7 +22,7 @@ from typing import Any
 
 from bqemulator.api.routes import upload
 from bqemulator.cli import main
-from bqemulator.domain.errors import OutOfRangeError
+from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.jobs import executor
 from bqemulator.scripting.interpreter import ScriptInterpreter
@@ -111,7 +111,7 @@ def _changed(manager: SnapshotManager, *table: str) -> None:
 
 
 def _no_past(manager: SnapshotManager, project: str, dataset: str, table: str, moment: Any) -> None:
-    raise OutOfRangeError(f"FOR SYSTEM_TIME AS OF: the sandbox keeps no past of {dataset}.{table}, BigQuery does")
+    raise InvalidQueryError(f"FOR SYSTEM_TIME AS OF: the sandbox keeps no past of {dataset}.{table}, BigQuery does")
 
 
 def start(port: str, grpc_port: str, project: str) -> None:
