@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workbook.errors import UsageError
 from workbook.params_cdc import Cdc
+from workbook.params_cloud_sql import CloudSql
 from workbook.params_cutover import Cutover
 from workbook.params_nights import Notify, Retention
 from workbook.params_warehouse import Warehouse
@@ -201,6 +202,7 @@ class Settings(_Section):
     source: Source
     target: Target
     warehouse: Warehouse
+    cloud_sql: CloudSql = CloudSql()  # type: ignore[call-arg]
     cdc: Cdc = Cdc()  # type: ignore[call-arg]
     mapping: str | None = Field(None, description="the mapping file, relative to the params file; none: generated")
     pipelines: str | None = Field(

@@ -15,11 +15,13 @@ _SHOW_EVERY = 0.25
 _LOG_EVERY = 5.0
 # The estimate of the end follows the pace of the last half minute, not of the whole run: loads slow down as they go.
 _WINDOW = 30.0
+_SECONDS = "seconds"
 
 
 class Progress:
     """A step with a known or unknown (`total` None) amount of work, counted in `unit`; used as a context manager.
 
+    Where nothing but the seconds of a wait can be counted, the unit is `seconds`, and there is no pace.
     Safe to advance from several threads. An exception inside is shown as "stopped" and passed on.
     """
 
@@ -77,10 +79,14 @@ class Progress:
         parts = [f"{self.title}: {self._amount()}"]
         if self.state == "running":
             left = self._seconds_left()
-            parts += [f"{human_count(self._pace())} {self.unit}/s"]
+            parts += [f"{human_count(self._pace())} {self.unit}/s"] if self.unit != _SECONDS else []
             parts += [f"{human_seconds(left)} left"] if left is not None else []
         else:
-            parts += [f"{self.state} after {human_seconds(self.seconds)}", f"{human_count(self._mean())} {self.unit}/s"]
+            took = f"{self.state} after {human_seconds(self.seconds)}"
+            if self.unit == _SECONDS:
+                parts = [f"{self.title}: {took}"]
+            else:
+                parts += [took, f"{human_count(self._mean())} {self.unit}/s"]
         return ", ".join(part for part in [*parts, self.note] if part)
 
     def _repr_html_(self) -> str:
@@ -128,7 +134,7 @@ class Progress:
 
     def _amount(self) -> str:
         share = self._share()
-        counted = f"{human_count(self.done)} {self.unit}"
+        counted = human_seconds(self.done) if self.unit == _SECONDS else f"{human_count(self.done)} {self.unit}"
         if share is None:
             return counted
         return f"{percent(share)} ({human_count(self.done)} of {human_count(self.total or 0)} {self.unit})"
@@ -152,7 +158,9 @@ class Progress:
             f' value="{share:.4f}" max="1"' if share is not None else "" if self.state == "running" else ' value="1"'
         )
         label = escape(self.title)
-        if self.state == "done":
+        if self.state == "done" and self.unit == _SECONDS:
+            says = f"in {human_seconds(self.seconds)}"
+        elif self.state == "done":
             says = (
                 f"{escape(self._amount() if share not in (None, 1.0) else f'{human_count(self.done)} {self.unit}')} in "
             )

@@ -17,6 +17,7 @@ from workbook.catalog import Catalog, read_catalog
 from workbook.errors import TerminalError, UsageError, VerdictFailed, WorkbookError
 from workbook.mapping import Mapping, load_mapping
 from workbook.mapping.generate import guess_segments
+from workbook.phases.backed_up import backed_up
 from workbook.phases.fingerprint import target_fingerprint, warehouse_fingerprint
 from workbook.phases.ledger import LEDGER, Ledger, LedgerJournal, reports_folder
 from workbook.phases.order import IN_ORDER, PHASES, PhaseKind, phase_named
@@ -41,7 +42,7 @@ class Phase:
     """One phase of one environment, opened in a notebook.
 
     `settings`, `source`, `target`, `warehouse` (a BigQuery client), `catalog` (of the source), `mapping`, `journal`
-    and `run_dir` are what its cells work with; `finish` ends it.
+    and `run_dir` are what its cells work with; `finish` ends it. `backup` is the one that Cloud SQL took before it.
     """
 
     def __init__(self, kind: PhaseKind, settings: params.Settings, run_dir: Path | None):
@@ -58,6 +59,8 @@ class Phase:
             self._record = RunRecord.start(settings, reports_folder(), (kind,))
             run_dir = self._record.folder
         self.run_dir = run_dir
+        # Before the fingerprint, which sweeps the target: nothing at all is written without it.
+        self.backup = backed_up(settings, self.ledger, kind, run_dir.name)
         self._entry = self.ledger.begin(kind.name, run_dir.name, self._fingerprint())
 
     @cached_property
@@ -169,12 +172,7 @@ class Phase:
 
     def _writers(self) -> list[list[str | None]]:
         """What has written to the target, as the ledger knows it now."""
-        done = self.ledger.phases()
-        return [
-            [kind.name, done[kind.name].run_id, done[kind.name].started, done[kind.name].status]
-            for kind in IN_ORDER
-            if kind.writes_target and kind.name in done
-        ]
+        return self.ledger.standing([kind.name for kind in IN_ORDER if kind.writes_target])
 
     def finish(self, result: Any) -> Any:
         """Save the result as `<phase>.json` (and the `files` it has beside it), note the state that a rollback to this phase must meet, then judge.
@@ -238,7 +236,8 @@ class Phase:
                 ("Databases", ", ".join(self.settings.source.databases)),
                 ("Target", f"{self.target.host}:{self.target.port} ({self.settings.target.flavour})"),
                 ("Warehouse", f"{warehouse.project}.{warehouse.dataset} ({place})"),
-            )
+            ),
+            faces.Html(self.backup._repr_html_()) if self.backup is not None else None,
         )
 
 

@@ -174,6 +174,11 @@ class Ledger:
                 found[entry.phase] = replace(entry, before=first.before) if first else entry
             return found
 
+    def standing(self, phases: Sequence[str]) -> list[list[str | None]]:
+        """Name, run, start and status of the latest entry of each of these phases that was begun and not undone."""
+        done = self.phases()
+        return [[name, done[name].run_id, done[name].started, done[name].status] for name in phases if name in done]
+
     def latest(self, phase: str, until: str) -> Done | None:
         """The latest entry of a phase that was begun `until` then and not undone, with its own restore point."""
         with self._connection() as connection:

@@ -33,6 +33,11 @@ class PhaseKind:
         return CHECKOUT / "notebooks" / f"{self.stem}.ipynb"
 
     @property
+    def changes_target(self) -> bool:
+        """Whether the target is another after it: a cutover too, which has a way back of its own."""
+        return self.writes_target or self.name == "cutover"
+
+    @property
     def writes(self) -> bool:
         """Whether there is something to undo."""
         return self.writes_target or self.writes_warehouse

@@ -19,9 +19,10 @@ from workbook.errors import Refused, TerminalError, UsageError, VerdictFailed
 from workbook.mapping import Mapping, load_mapping
 from workbook.names import mysql_path, mysql_string
 from workbook.params import Settings
+from workbook.phases.backed_up import backed_up
 from workbook.phases.context import mapping_file
 from workbook.phases.fingerprint import target_fingerprint
-from workbook.phases.ledger import Ledger, LedgerJournal, reports_folder
+from workbook.phases.ledger import Ledger, LedgerJournal, now, reports_folder
 from workbook.phases.order import REPAIR
 from workbook.phases.run import only_one
 from workbook.pipelines.standing import refuse_under_pipelines
@@ -105,6 +106,7 @@ def repair(settings: Settings, wanted: Sequence[str], say: Callable[[str], None]
         ends = Ends(source, target, catalog, mapping, ledger.journal(REPAIR.name))
         for item in chosen.repairs:
             _refuse(item, chosen.folder, ends)
+        backed_up(settings, ledger, REPAIR, f"{chosen.folder.name} at {now()}")
         entry = ledger.begin(REPAIR.name, chosen.folder.name, {"target": target_fingerprint(target)})
         for item in chosen.repairs:
             say(f"Repair {item.number}: {item.object}")

@@ -26,6 +26,7 @@ from workbook import site
 from workbook.cutover import refuse_after_cutover
 from workbook.errors import Refused, UsageError, WorkbookError
 from workbook.params import Settings
+from workbook.phases.backed_up import wanted
 from workbook.phases.cdc import refuse_while_following
 from workbook.phases.context import GOOD, require_free_space
 from workbook.phases.ledger import Ledger, reports_folder
@@ -230,6 +231,10 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
     connect_target(settings).scalar("SELECT 1")
     if any(kind.writes or kind.name == "validate" for kind in kinds):
         _reach_warehouse(settings)
+    if any(wanted(settings, kind) for kind in kinds):
+        from workbook.backups.take import reach
+
+        reach(settings)
     if settings.mapping_path is not None and not settings.mapping_path.exists() and kinds[0].number > 3:
         raise UsageError(
             f"There is no mapping file {settings.mapping_path}.",

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from workbook import faces
+from workbook.backups.backup import Backup, commands
+from workbook.backups.backup import Register as Backups
 from workbook.cdc.kept import Kept
 from workbook.errors import WorkbookError
 from workbook.faces import Html, human_bytes, human_seconds
@@ -62,6 +64,7 @@ class Standing:
     signed_by: str = ""
     copies: tuple[tuple[str, str, int], ...] | None = ()
     nights: tuple[Point, ...] = ()  # of the warehouse, the latest first
+    backups: tuple[Backup, ...] = ()  # by Cloud SQL, the latest first
 
     @property
     def following(self) -> PhaseKind | None:
@@ -141,13 +144,22 @@ class Standing:
             }
             for night in self.nights
         ]
+        rows += [
+            {
+                "point": f"the instance {backup.instance} before {backup.phase}, backup {backup.id} of {backup.window[0]}",
+                "from": backup.run,
+                "where": "Cloud SQL",
+                "cost": backup.cost,
+            }
+            for backup in self.backups
+        ]
         if self.copies is None:
             note = "The target cannot be reached: whether rows are kept there is not known."
             rows.append({"point": "rows that are kept", "from": "", "where": "target", "cost": note})
         if not rows:
             return faces.text("There is no restore point: nothing was written yet.", muted=True)
         columns = {"point": "restore point", "from": "run", "where": "where", "cost": "takes"}
-        return faces.table(rows, columns, caption="Restore points")
+        return faces.stack(faces.table(rows, columns, caption="Restore points"), commands(self.backups))
 
     def next_step(self) -> Html:
         """The next notebook, as a link; or what is left to do where all are done."""
@@ -219,8 +231,9 @@ def standing(settings: Settings, copies: tuple[tuple[str, str, int], ...] | None
     signed = signatures.read(folder) if folder else signatures.Signed()
     verdict = {"done": "same", "failed": "different"}.get(validated.status) if validated else None
     nights = Register(ledger).usable(settings.warehouse.points_dataset)[::-1]
+    backups = Backups(ledger).kept[::-1]
     return Standing(
-        settings.environment, stages, ledger.noted(PROVING), verdict, signed.word, signed.by, copies, nights
+        settings.environment, stages, ledger.noted(PROVING), verdict, signed.word, signed.by, copies, nights, backups
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from workbook.backups.backup import NOT_BY_US
 from workbook.faces import human_seconds
 from workbook.params import Settings
 from workbook.phases.standing import standing
@@ -35,6 +36,19 @@ def print_status(settings: Settings) -> None:
         console.print(
             escape(f"Kept: the warehouse as {night.left_by} left it, until {night.expires} ({night.cost}). {COMMAND}")
         )
+    for backup in found.backups:
+        console.print(
+            escape(
+                f"Cloud SQL: {backup.instance} before {backup.phase}, backup {backup.id} of {backup.window[0]} ({backup.cost})"
+            )
+        )
+        for words, lines in backup.ways:
+            console.print(escape(f"  {words}:"))
+            for line in lines:
+                # In one piece, to be copied.
+                console.print(escape(f"    {line}"), soft_wrap=True, highlight=False)
+    if found.backups:
+        console.print(escape(NOT_BY_US))
     if found.following is None:
         console.print("All phases are done. Run validate again before you rely on the copy.")
     else:
