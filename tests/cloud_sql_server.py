@@ -179,6 +179,9 @@ class CloudSql:
             return refusal(403, "The client is not authorized to make this request.", "notAuthorized")
         if runs is None:
             return refusal(404, "The Cloud SQL instance does not exist.", "instanceDoesNotExist")
+        if method == "sql.instances.get":
+            addresses = [{"type": "PRIVATE", "ipAddress": "10.20.0.5"}]
+            return 200, {"name": path["instance"], "ipAddresses": addresses, "dnsName": "abc.sql.goog."}
         if method in ("sql.backupRuns.insert", "sql.backupRuns.delete") and any(
             operation["status"] != "DONE" and operation["targetId"] == path["instance"]
             for operation in self.operations.values()

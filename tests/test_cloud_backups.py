@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cloud_sql_server import Answer, CloudSql, breaches, cloud_sql_server, refusal
 from conftest import Scratch
@@ -26,10 +30,10 @@ from workbook.backups.backup import NOT_BY_US, Backup, Register, Taken
 from workbook.backups.take import back_up
 from workbook.cli import main
 from workbook.cutover.state import State
-from workbook.errors import Refused, TerminalError, UsageError
+from workbook.errors import Refused, TerminalError, TransientError, UsageError
 from workbook.params_cloud_sql import CloudSql as Section
 from workbook.phases import open_phase
-from workbook.phases.backed_up import backed_up
+from workbook.phases.backed_up import backed_up, wanted
 from workbook.phases.ledger import Ledger
 from workbook.phases.order import PHASES, REPAIR, phase_named
 from workbook.phases.repair import repair
@@ -242,6 +246,8 @@ def test_a_cutover_that_goes_on_and_the_way_back_do_not_wait_for_one(alone: Alon
     back = alone.settings.cutover.model_copy(update={"to": "source"})
     assert backed_up(alone.settings.model_copy(update={"cutover": back}), alone.ledger, cutover, "back") is None
     assert len(alone.register.backups) == 1
+    # Nor is the API asked whether it is there: without it a cutover goes on.
+    assert not wanted(alone.settings.model_copy(update={"cutover": back}), alone.ledger, cutover)
 
 
 def test_a_repair_has_one_before_it(scratch: Scratch, api: CloudSql) -> None:
@@ -432,6 +438,69 @@ def test_what_the_params_may_not_say_is_named(tmp_path: Path, section: dict[str,
         params.from_values({**CONTENT, "cloud_sql": section}, tmp_path, "the test")
     assert word in caught.value.found
     assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("10.20.0.5", False), ("ABC.sql.goog", False), ("127.0.0.1", False), ("10.20.0.6", True)]
+)
+def test_a_target_with_another_address_than_the_instances_is_told(
+    api: CloudSql, tmp_path: Path, host: str, told: bool
+) -> None:
+    alone = Alone(api, tmp_path)
+    target = alone.settings.target.model_copy(update={"url": f"mysql://root@{host}:3306"})
+    alone.settings = alone.settings.model_copy(update={"target": target})
+    taken = alone.take("r")
+    assert bool(taken.remarks) == told
+    assert ("the backup of another server" in taken._repr_html_()) == told
+
+
+def test_the_login_of_the_machine_is_used_and_stands_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+    class Tokens(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = json.dumps({"access_token": "ya29.topsecret", "expires_in": 3600, "token_type": "Bearer"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    tokens = HTTPServer(("127.0.0.1", 0), Tokens)
+    threading.Thread(target=tokens.serve_forever, daemon=True).start()
+    place = f"http://127.0.0.1:{tokens.server_address[1]}"
+    login = {"type": "service_account", "client_email": "x@y", "private_key": private.decode(), "token_uri": place}
+    (tmp_path / "key.json").write_text(json.dumps(login))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # Only a stand-in is on loopback, so that no login goes there; here one does.
+    monkeypatch.setattr(Section, "anonymous", False)
+    with cloud_sql_server() as api:
+        alone = Alone(api, tmp_path)
+        alone.take("r1")
+        assert {headers.get("authorization") for headers in api.headers} == {"Bearer ya29.topsecret"}
+        api.answers = [Answer(INSERT, *refusal(403, "no", "notAuthorized"))]
+        with pytest.raises(Refused) as caught:
+            alone.take("r2")
+    tokens.shutdown()
+    said = [
+        str(caught.value),
+        *capfd.readouterr(),
+        *(path.read_bytes().decode("latin-1") for path in tmp_path.glob("reports/*")),
+    ]
+    assert len(said) > 3
+    assert "topsecret" not in "".join(said)
+    assert "PRIVATE KEY" not in "".join(said)
+    tokens.server_close()
+    with pytest.raises(TransientError, match="cannot be reached") as away:
+        Admin(alone.settings.cloud_sql)._once("GET", api.url, "none")
+    assert "PRIVATE KEY" not in str(away.value)
 
 
 def test_only_loopback_is_asked_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

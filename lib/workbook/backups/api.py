@@ -1,6 +1,6 @@
 """The Admin API of Cloud SQL as far as backups need it, each failure told in three parts.
 
-Five calls of REST over google-auth's session. Google's client for it (google-api-python-client) brings 110 MB of what it
+Six calls of REST over google-auth's session. Google's client for it (google-api-python-client) brings 110 MB of what it
 knows of every other API, and its transport sends a POST again by itself where the line was cut: two backups for one.
 Resources and errors: https://cloud.google.com/sql/docs/mysql/admin-api/rest/v1/backupRuns
 """
@@ -46,11 +46,19 @@ class Admin:
         self._session = _session(settings)
         project = f"{(settings.endpoint or _ADDRESS).rstrip('/')}/v1/projects/{quote(self.place.project, safe='')}"
         self._operations = f"{project}/operations"
-        self._runs = f"{project}/instances/{quote(self.place.name, safe='')}/backupRuns"
+        self._instance = f"{project}/instances/{quote(self.place.name, safe='')}"
+        self._runs = f"{self._instance}/backupRuns"
 
     def reach(self) -> None:
         """Raise Refused where the instance or its backups cannot be seen."""
         self._get(self._runs, "cloudsql.backupRuns.list", maxResults=1)
+
+    def addresses(self) -> set[str]:
+        """The instance's own addresses and names, none of which may be the one that it is reached by."""
+        found = self._get(self._instance, "cloudsql.instances.get")
+        names = [found.get("dnsName"), *(entry.get("name") for entry in found.get("dnsNames", ()))]
+        numbers = [entry.get("ipAddress") for entry in found.get("ipAddresses", ())]
+        return {str(word).rstrip(".").lower() for word in (*names, *numbers) if word}
 
     def insert(self, description: str, location: str | None) -> Resource:
         """Ask for a backup; the operation. Tried once: an answer that is lost may have been a yes."""

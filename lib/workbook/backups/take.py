@@ -1,15 +1,17 @@
 """Having Cloud SQL back the instance up before a phase writes to it: once a run, also after a kill, and older ones go."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from workbook.backups.api import Admin, Busy, Resource
 from workbook.backups.backup import Backup, Book, Register, Taken
 from workbook.errors import Refused, TransientError, WorkbookError
-from workbook.params import Settings
+from workbook.params import LOOPBACK, Settings
 from workbook.progress import Progress
 
 _UNDER_WAY = ("ENQUEUED", "OVERDUE", "RUNNING")
@@ -42,6 +44,7 @@ class _Failed(Refused):
 class _Taker:
     def __init__(self, settings: Settings, book: Book):
         self._environment, self._settings = settings.environment, settings.cloud_sql
+        self._target = urlsplit(settings.target.url)
         self._register = Register(book)
         self._instance = self._settings.instance or ""
         self._began = time.monotonic()
@@ -51,6 +54,7 @@ class _Taker:
             if (one.run, one.phase, one.instance) == (run, phase, self._instance):
                 return Taken(one, why="It was there already when this run began.")
         self._admin = Admin(self._settings)
+        elsewhere = self._elsewhere()
         found, why = self._left(list(writers)), ""
         if found is not None:
             found = self._register.put(replace(found, run=run, phase=phase))
@@ -58,7 +62,21 @@ class _Taker:
         else:
             found = self._ask(run, phase, list(writers))
         seconds = round(self._seconds(), 1)
-        return Taken(found, seconds, why, *self._rotate())
+        dropped, remarks = self._rotate()
+        return Taken(found, seconds, why, dropped, (*elsewhere, *remarks))
+
+    def _elsewhere(self) -> tuple[str, ...]:
+        """A word where the target's address is none of the instance's: a backup of another server would be no way back."""
+        host = (self._target.hostname or "").rstrip(".").lower()
+        if not host or host in LOOPBACK:
+            return ()
+        known = self._admin.addresses()
+        if not known or host in known or known & _resolved(host):
+            return ()
+        return (
+            f"The target {host} is none of the addresses of {self._instance} ({', '.join(sorted(known))}). Where it is"
+            " neither a proxy nor an endpoint of Private Service Connect, this is the backup of another server.",
+        )
 
     def _left(self, writers: list[Any]) -> Backup | None:
         """What runs that were cut off had asked for, seen to its end; the one that stands for the instance as it is now."""
@@ -212,6 +230,13 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _resolved(host: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
 
 
 def _backup_id(operation: Resource) -> str:

@@ -231,10 +231,6 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
     connect_target(settings).scalar("SELECT 1")
     if any(kind.writes or kind.name == "validate" for kind in kinds):
         _reach_warehouse(settings)
-    if any(wanted(settings, kind) for kind in kinds):
-        from workbook.backups.take import reach
-
-        reach(settings)
     if settings.mapping_path is not None and not settings.mapping_path.exists() and kinds[0].number > 3:
         raise UsageError(
             f"There is no mapping file {settings.mapping_path}.",
@@ -242,6 +238,10 @@ def _check(settings: Settings, kinds: Sequence[PhaseKind], reports: Path) -> Non
             "Run the phase map first, or mend the path in the params (it is relative to the params file).",
         )
     ledger = Ledger(settings.environment)
+    if any(wanted(settings, ledger, kind) for kind in kinds):
+        from workbook.backups.take import reach
+
+        reach(settings)
     if any(kind.writes_target for kind in kinds):
         refuse_after_cutover(ledger, "The phases put the source's objects and rows in the place of the target's")
     if any(kind.name == "schema" for kind in kinds):
