@@ -73,7 +73,7 @@ class Alone:
     """An environment with backups, and no servers but the API."""
 
     def __init__(self, api: CloudSql, folder: Path, **keys: Any):
-        section = {"instance": INSTANCE, "backups": True, "endpoint": api.url, **keys}
+        section = {"instance": INSTANCE, "backups": True, "endpoint": api.url, "wait_s": 60, **keys}
         self.settings = params.from_values({**CONTENT, "cloud_sql": section}, folder, "the test")
         self.ledger = Ledger(self.settings.environment)
 
@@ -99,7 +99,7 @@ class OneTable:
         scratch.execute("CREATE TABLE t (id INT PRIMARY KEY)", self.database)
         self.file = settings_for(scratch, [self.database])
         content = yaml.safe_load(self.file.read_text())
-        content["cloud_sql"] = {"instance": INSTANCE, "backups": True, "endpoint": api.url, **keys}
+        content["cloud_sql"] = {"instance": INSTANCE, "backups": True, "endpoint": api.url, "wait_s": 60, **keys}
         self.file.write_text(yaml.safe_dump(content))
         self.settings = params.load(self.file)
         self.ledger = Ledger(self.settings.environment)
