@@ -37,6 +37,7 @@ from workbook.phases.backed_up import backed_up, wanted
 from workbook.phases.ledger import Ledger
 from workbook.phases.order import PHASES, REPAIR, phase_named
 from workbook.phases.repair import repair
+from workbook.phases.rollback import rollback
 from workbook.phases.standing import standing
 from workbook.phases.status import print_status
 from workbook.progress import Progress
@@ -264,6 +265,9 @@ def test_a_repair_has_one_before_it(scratch: Scratch, api: CloudSql) -> None:
     assert len(scratch.execute_target_root("SELECT id FROM t", one.database)) == 2
     (backup,) = Register(one.ledger).kept
     assert backup.phase == "repair"
+    # What a repair keeps of the rows before would be found by others on this server.
+    rollback(one.settings, "validate", lambda line: None)
+    assert scratch.execute_target_root("SELECT id FROM t", one.database) == [(1,)]
 
 
 # Taking, by the API alone.
