@@ -432,3 +432,12 @@ def test_filters_in_a_browser_and_the_page_without_scripts(browser: Any, reports
     assert page.locator(".fold.code summary:visible").count() >= 6
     assert page.locator(".plot-numbers summary:visible").count() >= 1
     context.close()
+
+
+def test_an_error_of_ours_stands_in_a_notebook_in_its_three_parts_without_our_code(executed: dict[str, Path]) -> None:
+    found = nbformat.read(executed["bad"], as_version=4)
+    (error,) = [output for cell in found.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    first, last = error.traceback
+    assert first == f"TerminalError: {error.evalue}"
+    assert re.fullmatch(r"  Raised in: \d+\.py, line 3", last)
+    assert [line.split(":")[0] for line in error.evalue.splitlines()[-2:]] == ["  Why it matters", "  What to do"]

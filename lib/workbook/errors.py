@@ -8,6 +8,9 @@ WorkbookError                 exit status 3: could not be carried out
 └── VerdictFailed             exit status 1: carried out, and the result is bad
 """
 
+import traceback
+from pathlib import Path
+
 
 class WorkbookError(Exception):
     """A failure in three parts: `found` (what, with names), `why` (it matters), `todo` (what to do next).
@@ -26,6 +29,11 @@ class WorkbookError(Exception):
 
     def __str__(self) -> str:
         return f"{self.found}\n  Why it matters: {self.why}\n  What to do: {self.todo}"
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython shows of it in a notebook: screens of our code would hide what is to be done."""
+        raised = traceback.extract_tb(self.__traceback__)[-1]
+        return [f"{type(self).__name__}: {self}", f"  Raised in: {Path(raised.filename).name}, line {raised.lineno}"]
 
 
 class UsageError(WorkbookError):

@@ -182,7 +182,7 @@ class _Maker:
         return (
             f'<div class="stop"{f" id={anchor}" if anchor else ""}><p><strong>It stopped here.</strong> '
             f"{faces.escape(words.splitlines()[0] if words else output.get('ename', 'Error'))}</p>"
-            f'<details class="fold"><summary>Traceback</summary><pre class="printed" tabindex="0">{trace}</pre></details></div>'
+            f'<details class="fold"><summary>All that it said</summary><pre class="printed" tabindex="0">{trace}</pre></details></div>'
         )
 
 
