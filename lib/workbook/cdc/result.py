@@ -55,11 +55,13 @@ class Followed:
             "Changes do not go on into the warehouse: cdc.warehouse is not set.", muted=True
         )
 
-    def plot(self) -> "Figure":
+    def plot(self) -> "Figure | faces.Html":
         """How far the target was behind, and under it how many changes a second were applied."""
         from plotly.subplots import make_subplots
 
-        start = self.status.history[0][0] if self.status.history else 0.0
+        if not self.status.history:
+            return faces.text("Nothing changed on the source meanwhile.", muted=True)
+        start = self.status.history[0][0]
         seconds = [at - start for at, _, _ in self.status.history]
         figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
         figure.add_scatter(

@@ -96,10 +96,12 @@ class CutoverResult:
             )
         return "The source is the truth again; workbook cdc run -p FILE follows it. The next try: workbook run cutover -p FILE."
 
-    def plot(self) -> "Figure":
+    def plot(self) -> "Figure | faces.Html":
         """The steps on one time line; those while nobody can write stand out."""
         import plotly.graph_objects as go
 
+        if len(self.steps) < 2:
+            return faces.text("It stopped at its first step.", muted=True)
         began = self.state.attempt.get("began", 0.0)
         figure = go.Figure()
         for closed, name, colour in ((False, "writers at work", "#97bbf5"), (True, "nobody can write", "#ff725c")):
