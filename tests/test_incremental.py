@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from googlesql import analyzer
 from test_warehouse import FAMILY, Case, Notes, assert_family, related
 from workbook.catalog import read_catalog
 from workbook.incremental import load, load_night, state
+from workbook.incremental.gone import Stretches
 from workbook.incremental.keys import matching, within
 from workbook.incremental.statements import Staging, count_new, count_rows, replacing
 from workbook.mapping import ColumnMap, Dedupe, Mapping, Reject, TableMap, generate
@@ -181,6 +183,58 @@ def test_by_a_watermark_new_and_changed_rows_are_read_and_deleted_ones_are_found
     assert way == "full"
     assert "its raw table held" in why
     made.assert_same("orders")
+
+
+@pytest.mark.parametrize("kind", ["BIGINT", "INT", "BIGINT UNSIGNED", "SMALLINT UNSIGNED"])
+def test_where_few_keys_are_gone_few_are_read_and_every_one_is_found(
+    nights: Callable[[str], Nights], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # The ends of the type, both sides of zero, and some hundred between.
+    bits = {"BIGINT": 63, "INT": 31, "BIGINT UNSIGNED": 64, "SMALLINT UNSIGNED": 16}[kind]
+    low = 0 if "UNSIGNED" in kind else -(2**bits)
+    ends = sorted({key for key in (low, low + 1, -2, -1, 0, 1, 2, 2**bits - 2, 2**bits - 1) if key >= low})
+    keys = sorted({*ends, *(n * 2**bits // 400 for n in range(1, 400)), *range(100, 300)})
+    made = nights(
+        f"CREATE TABLE `a%d``b` (`it's %s` {kind} PRIMARY KEY, word VARCHAR(9), seen INT NOT NULL)\n;;\n"
+        f"INSERT INTO `a%d``b` VALUES {', '.join(f'({key}, NULL, 1)' for key in keys)}"
+    )
+    monkeypatch.setattr("workbook.incremental.gone._STRETCHES", 100)
+    read: list[int] = []
+    extract = load.extract
+
+    def watched(reader: Any, server: Any, table: Any, mapped: Any, *more: Any) -> Any:
+        for file in extract(reader, server, table, mapped, *more):
+            read.extend([file.rows] if len(mapped.columns) == 1 else [])
+            yield file
+
+    monkeypatch.setattr(load, "extract", watched)
+    table = "a%d`b"
+    mapping = made.mapping(**{table: {"watermark": "seen"}})
+    name = made.mapping().tables[made.database, table].warehouse_name
+
+    def same() -> None:
+        wanted = sorted(made.scratch.execute_target_root("SELECT * FROM `a%d``b`", made.database))
+        for raw in (True, False):
+            rows = [tuple(row.values()) for row in made.rows(name, raw)]
+            assert sorted((int(key), *rest) for key, *rest in rows) == wanted, raw
+
+    assert made.ways(mapping) == {table: "full"}
+    for number, gone in enumerate((ends[:2], ends[2:4], [keys[90], ends[-1]], [keys[40]]), 2):
+        listed = ", ".join(map(str, gone))
+        made.change(
+            f"DELETE FROM `a%d``b` WHERE `it's %s` IN ({listed})",
+            f"UPDATE `a%d``b` SET word = 'new', seen = {number} WHERE `it's %s` = {keys[60]}",
+        )
+        assert made.ways(mapping) == {table: "watermark"}
+        same()
+    assert len(read) == 4
+    assert all(rows < len(keys) / 2 for rows in read), read
+    # So many stretches that all keys are read.
+    monkeypatch.setattr("workbook.incremental.gone._MOST", 1)
+    made.change(f"DELETE FROM `a%d``b` WHERE `it's %s` IN ({keys[20]}, {keys[-20]}, {keys[300]})")
+    assert made.ways(mapping) == {table: "watermark"}
+    same()
+    assert read[-1] > len(keys) / 2
 
 
 def test_rows_whose_watermark_is_the_zero_date_are_read_each_night(nights: Callable[[str], Nights]) -> None:
@@ -400,6 +454,7 @@ def test_googles_own_analyzer_accepts_every_statement_of_a_night() -> None:
     kinds = [("id", "NUMERIC"), ("its", "STRING"), ("at", "TIMESTAMP")]
     tables = {f"shop_raw.odd_one{end}": kinds for end in ("", "__night", "__keys")} | {"shop.odd_one": kinds}
     tables["shop_raw.odd_one__rejected"] = [("_rejected_by", "STRING"), *kinds]
+    tables |= {f"shop_raw.whole{end}": [("id", "INT64")] for end in ("", "__night")}
     tables[f"shop_raw.{state.NAME}"] = [("name", "STRING"), ("gtids", "STRING"), ("state", "STRING")]
     judge = analyzer(tables)
     table: Any = SimpleNamespace(key=("id", "at"))
@@ -419,5 +474,11 @@ def test_googles_own_analyzer_accepts_every_statement_of_a_night() -> None:
     ):
         sql = made("local-project", "shop_raw").replace("@names", "['a']")
         statements.append(re.sub(r"@\w+", "'value'", sql))
+    for path, rule in (("odd_one", "unsigned-64"), ("whole", "integer")):
+        one = replace(mapped, columns=(ColumnMap("id", "id", rule),))
+        cut = Stretches(SimpleNamespace(key=("id",)), one, 7)  # type: ignore[arg-type]
+        raw, night = (f"`local-project`.`shop_raw`.`{path}{end}`" for end in ("", "__night"))
+        statements.append(cut.in_warehouse(raw, night, matching(one, cut.table, night)))
+        statements.append(f"DELETE FROM {raw} AS t WHERE {cut.condition([-14, 0, 7])} AND NOT FALSE")
     for sql in statements:
         judge.analyze_statement(sql)

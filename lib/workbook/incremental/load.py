@@ -14,6 +14,7 @@ from google.cloud import bigquery
 from workbook.catalog import Catalog, Table
 from workbook.errors import Refused, WorkbookError
 from workbook.incremental import state as states
+from workbook.incremental.gone import counts, stretches, unlike
 from workbook.incremental.keys import keys_file, matching, ordered_alike, within
 from workbook.incremental.reading import (
     SnapshotSession,
@@ -353,13 +354,11 @@ class NightLoader(Loader):
                 raise _NotThisWay("its key holds dates that BigQuery has not")
             clock = time.monotonic()
             if conditions is None:
-                conditions = [matching(mapped, table, one.quoted(staging.rows))]
+                known = matching(mapped, table, one.quoted(staging.rows))
+                conditions = [known]
                 new = self.jobs.run(count_new(one, matching(mapped, table, one.quoted(one.raw))), during)[0]["n"]
                 if had + int(new) != counted.result():
-                    there = replace(mapped, columns=tuple(mapped.column[name] for name in table.key))
-                    keys = extract(session.reader, self.target, table, there, folder, [EVERYWHERE])
-                    self._stage(there, table, staging.keys, keys, keys=True)
-                    conditions.append(f"NOT {matching(mapped, table, one.quoted(staging.keys))}")
+                    conditions.append(self._gone(mapped, table, session, folder, known))
             alone = row_by_row(mapped, table) and not self._other_clean(mapped)
             self._touched.add(mapped.path)
             self.jobs.run(replacing(one, conditions, alone), during)
@@ -381,6 +380,23 @@ class NightLoader(Loader):
             loaded = self._cleaned(loaded, one, clean, during)
         fresh = replace(self._states[mapped.path], rows=raw)
         return self._finish(mapped, table, fresh, loaded, not alone or loaded.verdict != "ok")
+
+    def _gone(self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path, known: str) -> str:
+        """Stage the keys that the target holds where some are gone; the condition of the rows to take out.
+
+        `known` is that of the rows that the night's replace.
+        """
+        one, staging = self.place(mapped), Staging(self.place(mapped))
+        wheres, inside = [EVERYWHERE], ""
+        if (cut := stretches(session, table, mapped)) is not None:
+            asked = cut.in_warehouse(one.quoted(one.raw), one.quoted(staging.rows), known)
+            there = counts(self.jobs.run(asked, f"looking for rows of {one.raw} that are gone"))
+            if some := unlike(cut.on_target(session), there):
+                wheres, inside = list(cut.wheres(some)), f"{cut.condition(some)} AND "
+        keyed = replace(mapped, columns=tuple(mapped.column[name] for name in table.key))
+        keys = extract(session.reader, self.target, table, keyed, folder, wheres)
+        self._stage(keyed, table, staging.keys, keys, keys=True)
+        return f"{inside}NOT {matching(mapped, table, one.quoted(staging.keys))}"
 
     def _cleaned(self, loaded: TableLoaded, one: Place, rows: int, during: str) -> TableLoaded:
         """What cleaning did to the rows of the night."""
