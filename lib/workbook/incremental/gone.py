@@ -15,6 +15,8 @@ from workbook.servers import Session
 from workbook.warehouse.extract import Where
 
 _RULES = ("integer", "unsigned-64")
+# Below so many rows their keys are read sooner than counted.
+_ROWS = 5_000_000
 # So many stretches are asked for, and of so many the keys are read; beyond that reading all is simpler.
 _STRETCHES, _MOST = 20_000, 5_000
 # Ranges in one SELECT.
@@ -80,14 +82,12 @@ class Stretches:
         return f"t.{self._name} - MOD(t.{self._name}, {self.size}) IN ({starts})"
 
 
-def stretches(session: Session, table: Table, mapped: TableMap) -> Stretches | None:
-    """How a table's key is cut; None where it is no single whole number, or the table is empty."""
-    if len(table.key) != 1 or mapped.column[table.key[0]].rule not in _RULES:
+def stretches(session: Session, table: Table, mapped: TableMap, rows: int) -> Stretches | None:
+    """How the key of a table of so many rows is cut; None where it is no single whole number, or the rows are few."""
+    if rows < max(1, _ROWS) or len(table.key) != 1 or mapped.column[table.key[0]].rule not in _RULES:
         return None
     column = quote_mysql(table.key[0])
     (found,) = session.rows(f"SELECT MIN({column}) AS low, MAX({column}) AS high FROM {mysql_path(*table.path)}")
-    if found["low"] is None:
-        return None
     return Stretches(table, mapped, max(1, (int(found["high"]) - int(found["low"])) // _STRETCHES))
 
 

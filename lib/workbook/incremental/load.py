@@ -358,7 +358,7 @@ class NightLoader(Loader):
                 conditions = [known]
                 new = self.jobs.run(count_new(one, matching(mapped, table, one.quoted(one.raw))), during)[0]["n"]
                 if had + int(new) != counted.result():
-                    conditions.append(self._gone(mapped, table, session, folder, known))
+                    conditions.append(self._gone(mapped, table, session, folder, known, counted.result()))
             alone = row_by_row(mapped, table) and not self._other_clean(mapped)
             self._touched.add(mapped.path)
             self.jobs.run(replacing(one, conditions, alone), during)
@@ -381,14 +381,16 @@ class NightLoader(Loader):
         fresh = replace(self._states[mapped.path], rows=raw)
         return self._finish(mapped, table, fresh, loaded, not alone or loaded.verdict != "ok")
 
-    def _gone(self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path, known: str) -> str:
+    def _gone(
+        self, mapped: TableMap, table: Table, session: SnapshotSession, folder: Path, known: str, rows: int
+    ) -> str:
         """Stage the keys that the target holds where some are gone; the condition of the rows to take out.
 
-        `known` is that of the rows that the night's replace.
+        `known` is that of the rows that the night's replace, `rows` how many the target has.
         """
         one, staging = self.place(mapped), Staging(self.place(mapped))
         wheres, inside = [EVERYWHERE], ""
-        if (cut := stretches(session, table, mapped)) is not None:
+        if (cut := stretches(session, table, mapped, rows)) is not None:
             asked = cut.in_warehouse(one.quoted(one.raw), one.quoted(staging.rows), known)
             there = counts(self.jobs.run(asked, f"looking for rows of {one.raw} that are gone"))
             if some := unlike(cut.on_target(session), there):
